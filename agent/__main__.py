@@ -1,0 +1,6 @@
+"""The command line. (Placeholder while the house is built.)"""
+
+
+def main() -> int:
+    """Run the command line."""
+    return 0

@@ -1,0 +1,305 @@
+"""Every value that crosses a border between two stages, and nothing that acts.
+
+Frozen, slotted, with units in the names. Times are integer nanoseconds of UTC since 1970 (``UtcNs``); an
+unknown time is ``None``, never zero. Knows the values of ``firmware_protocols`` (a link frame, a packet) and
+no stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from firmware_protocols.interface import LinkFrame, Packet
+
+UtcNs: TypeAlias = int
+"""Nanoseconds of UTC since 1970-01-01, leap seconds not counted (as POSIX time)."""
+
+# -- blocks: what a source gives ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IqBlock:
+    """Complex baseband samples.
+
+    ``samples`` is complex64[n], full scale 1.0; ``lost_before`` counts samples known to be missing between
+    the block before this one and this one.
+    """
+
+    samples: NDArray[np.complex64]
+    sample_rate_hz: float
+    center_frequency_hz: float
+    start_utc_ns: UtcNs
+    lost_before: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioBlock:
+    """Real audio samples, float32[n], full scale 1.0: the output of an FM discriminator, or of an SSB receiver."""
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: float
+    start_utc_ns: UtcNs
+    lost_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OctetBlock:
+    """Octets as they came off a serial line or a socket; ``lost_before`` counts octets dropped before them."""
+
+    data: bytes
+    received_utc_ns: UtcNs
+    lost_before: int = 0
+
+
+Block: TypeAlias = "IqBlock | AudioBlock | OctetBlock"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SymbolBlock:
+    """Soft symbols of one hypothesis of a demodulator.
+
+    ``soft`` is float32[n], one value a channel bit, positive for a one, its magnitude the confidence (a hard
+    decision of an error-free signal is near ±1). ``stream`` names the hypothesis: a deframer is fed from one
+    stream only. ``first`` is set on the block that begins a new burst or follows a loss: what the deframer
+    held before belongs to another transmission. ``start_utc_ns`` is the time of the first symbol's middle.
+    """
+
+    soft: NDArray[np.float32]
+    baudrate_bd: float
+    start_utc_ns: UtcNs
+    snr_db: float | None = None
+    frequency_offset_hz: float | None = None
+    stream: int = 0
+    first: bool = False
+
+
+# -- what is decoded ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame that passed its check, as the archive keeps it.
+
+    ``satellite`` is the satellite file's name, or ``None`` when the frame was decoded without one;
+    ``snr_db`` is Es/N0 of the symbols that carried it. ``source`` is the configured source's id.
+    ``marking`` is the release marking that travels with everything derived from this frame.
+    """
+
+    satellite: str | None
+    downlink: str
+    link_frame: LinkFrame
+    received_utc_ns: UtcNs
+    snr_db: float | None = None
+    frequency_offset_hz: float | None = None
+    source: str = ""
+    norad: int | None = None
+    marking: str = "U"
+
+
+@dataclass(frozen=True, slots=True)
+class PacketRecord:
+    """A packet taken out of one or more frames, with the header fields its protocol gave."""
+
+    satellite: str | None
+    downlink: str
+    protocol: str
+    packet: Packet
+    received_utc_ns: UtcNs
+    generated_utc_ns: UtcNs | None = None
+    marking: str = "U"
+
+
+RawValue: TypeAlias = "int | float | bool | str | bytes"
+EngineeringValue: TypeAlias = "int | float | bool | str | bytes | None"
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterValue:
+    """One parameter of one packet: as transmitted (``raw``) and calibrated, in ``unit`` ('' for none).
+
+    ``value`` is ``None`` when the calibration is not defined for this raw value.
+    """
+
+    name: str
+    raw: RawValue
+    value: EngineeringValue
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterReport:
+    """The parameters of one packet, in the order of its layout."""
+
+    satellite: str
+    packet: str
+    received_utc_ns: UtcNs
+    values: tuple[ParameterValue, ...]
+    generated_utc_ns: UtcNs | None = None
+    downlink: str = ""
+    marking: str = "U"
+
+
+# -- health ------------------------------------------------------------------------------------------------
+
+ConcernLevel: TypeAlias = Literal["normal", "watch", "warning", "distress", "critical", "severe"]
+"""XTCE 1.2 §ConcernLevels, least to most."""
+
+CONCERN_LEVELS: tuple[ConcernLevel, ...] = ("normal", "watch", "warning", "distress", "critical", "severe")
+
+MonitoringResult: TypeAlias = Literal[
+    "in_limits",
+    "watch",
+    "warning",
+    "distress",
+    "critical",
+    "severe",
+    "not_a_number",
+    "missing",
+    "stale",
+    "disabled",
+]
+"""The instant verdict on one value; a parameter without limits has none (``None``)."""
+
+AlarmState: TypeAlias = Literal["pending", "triggered", "acknowledged", "returned_to_normal", "cleared", "shelved"]
+"""After ISA-18.2, with Yamcs's names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterHealth:
+    """The instant verdict on one parameter, and the state of its alarm if it has one."""
+
+    parameter: str
+    monitoring_result: MonitoringResult | None
+    level: ConcernLevel = "normal"
+    range_condition: Literal["low", "high"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthStatus:
+    """The health of one satellite: what is out of limits, what is stale, and whom it may be believed to be."""
+
+    satellite: str
+    as_of_utc_ns: UtcNs
+    worst_level: ConcernLevel
+    parameters: tuple[ParameterHealth, ...]
+    stale_packets: tuple[str, ...] = ()
+    last_report_utc_ns: UtcNs | None = None
+    authenticity: Literal["cryptographic", "physically_consistent", "unknown", "suspect"] = "unknown"
+    marking: str = "U"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One transition of one alarm; ``alarm_id`` names the instance, so that a stale acknowledgement is refused."""
+
+    satellite: str
+    parameter: str
+    alarm_id: str
+    state: AlarmState
+    level: ConcernLevel
+    as_of_utc_ns: UtcNs
+    triggered_utc_ns: UtcNs | None
+    value: EngineeringValue
+    unit: str = ""
+    limit: str = ""
+    violations: int = 0
+    acknowledged_by: str | None = None
+    marking: str = "U"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """What one downlink has done lately; ``state`` is ``unknown`` until there is evidence."""
+
+    satellite: str
+    downlink: str
+    as_of_utc_ns: UtcNs
+    state: Literal["nominal", "fading", "interference", "out_of_view", "silent", "receiver_fault", "unknown"]
+    frames: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    last_frame_utc_ns: UtcNs | None = None
+    snr_db: float | None = None
+    frequency_offset_hz: float | None = None
+    evidence: tuple[str, ...] = ()
+    marking: str = "U"
+
+
+# -- orbit -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """Where the antenna stands: WGS 84 geodetic, altitude above the ellipsoid."""
+
+    name: str
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass of one satellite over one station.
+
+    ``aos_utc_ns`` (``los_utc_ns``) is ``None`` when the satellite was already up at the start (is still up at
+    the end) of the window searched. ``kind`` is ``always_up`` for one that neither rises nor sets in it.
+    ``tca_utc_ns`` is the moment of maximum elevation, geometric.
+    """
+
+    satellite: str
+    norad: int
+    station: str
+    aos_utc_ns: UtcNs | None
+    tca_utc_ns: UtcNs
+    los_utc_ns: UtcNs | None
+    max_elevation_deg: float
+    aos_azimuth_deg: float | None
+    tca_azimuth_deg: float
+    los_azimuth_deg: float | None
+    kind: Literal["pass", "always_up"] = "pass"
+    element_age_d: float | None = None
+    marking: str = "U"
+
+
+@dataclass(frozen=True, slots=True)
+class PassEvent:
+    """AOS, TCA or LOS as it happens; ``frames`` counts what has been received in the pass so far."""
+
+    satellite: str
+    norad: int
+    type: Literal["aos", "tca", "los"]
+    at_utc_ns: UtcNs
+    elevation_deg: float
+    azimuth_deg: float
+    frames: int = 0
+    marking: str = "U"
+
+
+@dataclass(frozen=True, slots=True)
+class LookAngles:
+    """Where a satellite stands, seen from the station, and what its motion does to a carrier."""
+
+    satellite: str
+    norad: int
+    at_utc_ns: UtcNs
+    azimuth_deg: float
+    elevation_deg: float
+    range_km: float
+    range_rate_km_s: float
+    latitude_deg: float
+    longitude_deg: float
+    altitude_km: float
+    element_age_d: float
+    doppler_hz: Mapping[str, float] = field(default_factory=dict)
+    marking: str = "U"
+
+
+Record: TypeAlias = (
+    "Frame | PacketRecord | ParameterReport | HealthStatus | Alarm | LinkStatus | Pass | PassEvent | LookAngles"
+)

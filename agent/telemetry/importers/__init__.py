@@ -1,0 +1,1 @@
+"""Definitions that operators already own, read as they are."""
