@@ -7,6 +7,7 @@ check the tables that belong to them (a modem's, protocol's or source's options 
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -51,6 +52,37 @@ class Downlink(Definition, frozen=True):
     description: str = ""
 
 
+Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
+
+
+class Between(Definition, frozen=True):
+    """A test of a number: ``min <= value <= max``, either end open when absent."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+Test: TypeAlias = int | float | bool | str | Between | tuple[int | float | bool | str, ...]
+
+
+def satisfies(value: object, test: Test) -> bool:
+    """Say whether a value passes a test: equality, one of several, or between; NaN and ``None`` pass none."""
+    if isinstance(test, Between):
+        if not isinstance(value, int | float):
+            return False
+        above = value >= test.min if test.min is not None else not math.isnan(value)
+        return above and (value <= test.max if test.max is not None else not math.isnan(value))
+    if isinstance(test, tuple):
+        return any(satisfies(value, one) for one in test)
+    if isinstance(test, str) != isinstance(value, str):
+        return False
+    return bool(test == value)
+
+
+When: TypeAlias = dict[str, Test]
+"""A condition on other parameters of the same packet: all tests must pass; an absent parameter passes none."""
+
+
 class Polynomial(Definition, frozen=True, tag="polynomial", tag_field="kind"):
     """``sum(coefficients[i] * raw**i)``, lowest order first (XTCE PolynomialCalibrator)."""
 
@@ -58,14 +90,18 @@ class Polynomial(Definition, frozen=True, tag="polynomial", tag_field="kind"):
 
 
 class SplinePoint(Definition, frozen=True):
-    """One point of a spline calibrator: raw value in, engineering value out."""
+    """One point of a spline calibrator; ``order`` is that of the segment which begins here (XTCE)."""
 
     raw: float
     value: float
+    order: Literal[0, 1] | None = None
 
 
 class Spline(Definition, frozen=True, tag="spline", tag_field="kind"):
-    """Interpolation between points (XTCE SplineCalibrator): order 0 is a staircase, 1 is linear."""
+    """Interpolation between points (XTCE SplineCalibrator): order 0 is a staircase, 1 is linear.
+
+    Outside the points there is no value unless ``extrapolate`` is set.
+    """
 
     points: Annotated[tuple[SplinePoint, ...], Meta(min_length=1, max_length=1024)]
     order: Literal[0, 1] = 1
@@ -73,19 +109,42 @@ class Spline(Definition, frozen=True, tag="spline", tag_field="kind"):
 
 
 class Enumeration(Definition, frozen=True, tag="enumeration", tag_field="kind"):
-    """Labels for raw values; ``otherwise`` for all others, or no value at all when it is absent."""
+    """Labels for raw values (``"3"``) or inclusive ranges of them (``"4..7"``).
 
-    labels: dict[str, str]
+    ``otherwise`` stands for all others; without it they have no value.
+    """
+
+    labels: Annotated[dict[str, Text], Meta(min_length=1, max_length=1024)]
     otherwise: str | None = None
 
 
-Calibration: TypeAlias = Polynomial | Spline | Enumeration
+class Expression(Definition, frozen=True, tag="expression", tag_field="kind"):
+    """Arithmetic over ``raw`` and the engineering values of the packet's earlier parameters."""
+
+    expression: Text
+
+
+class Time(Definition, frozen=True, tag="time", tag_field="kind"):
+    """Ticks since an epoch (ISO 8601, UTC), shown as ISO 8601; leap seconds are not counted."""
+
+    epoch: str = "1970-01-01T00:00:00Z"
+    ticks_per_s: Positive = 1.0
+
+
+Calibration: TypeAlias = Polynomial | Spline | Enumeration | Expression | Time
+
+
+class ContextCalibration(Definition, frozen=True):
+    """A calibration that holds while its condition does; ``when`` tests raw values of earlier parameters."""
+
+    when: When
+    calibration: Calibration | None = None
 
 
 class Range(Definition, frozen=True):
-    """The good interval of one concern level; a bound that is absent is open.
+    """An interval; a bound that is absent is open.
 
-    ``min`` and ``max`` belong to the good interval (inclusive) unless ``min_exclusive`` or ``max_exclusive``
+    ``min`` and ``max`` belong to the interval (inclusive) unless ``min_exclusive`` or ``max_exclusive``
     says otherwise (XTCE FloatRangeType).
     """
 
@@ -95,60 +154,160 @@ class Range(Definition, frozen=True):
     max_exclusive: bool = False
 
 
-class Limits(Definition, frozen=True):
-    """Static alarm ranges of one parameter, in engineering units (XTCE StaticAlarmRanges, outside form).
+Level: TypeAlias = Literal["normal", "watch", "warning", "distress", "critical", "severe"]
 
-    ``labels`` gives levels to an enumeration's labels instead. ``min_violations`` successive violations
-    trigger the alarm, ``min_conformance`` good ones end it (symmetric when absent).
-    """
 
+class LevelRange(Range, frozen=True):
+    """One range of a multi-range alarm with its own level and form (XTCE AlarmMultiRanges)."""
+
+    level: Level = "normal"
+    form: Literal["outside", "inside"] = "outside"
+
+
+class TextLevel(Definition, frozen=True):
+    """One pattern of a string alarm: the first that matches the whole text gives its level (XTCE StringAlarm)."""
+
+    pattern: Annotated[str, Meta(max_length=256)]
+    level: Level
+
+
+class Change(Definition, frozen=True):
+    """Ranges of a parameter's change (XTCE ChangeAlarmRanges), evaluated after both spans of interest."""
+
+    per: Literal["second", "sample"] = "second"
+    basis: Literal["absolute", "percentage"] = "absolute"
+    span_samples: Annotated[int, Meta(ge=1, le=1000)] = 1
+    span_s: Annotated[float, Meta(ge=0)] = 0.0
+    form: Literal["outside", "inside"] = "outside"
     watch: Range | None = None
     warning: Range | None = None
     distress: Range | None = None
     critical: Range | None = None
     severe: Range | None = None
-    labels: dict[str, Literal["normal", "watch", "warning", "distress", "critical", "severe"]] | None = None
+
+
+class Rule(Definition, frozen=True):
+    """What is good and what is not about one parameter's engineering value.
+
+    ``form`` ``outside`` (XTCE's default) makes each level's range its *good* interval, ``inside`` its bad one.
+    ``ranges`` is a multi-range alarm: a value in none of them has the level ``no_range``. ``labels`` gives
+    levels to an enumeration's labels, ``patterns`` to texts; ``default_level`` stands for all others.
+    ``hysteresis`` is how far inside its good interval a value must be before it counts towards the end of an
+    alarm. ``min_violations`` successive violations trigger the alarm, ``min_conformance`` good ones end it
+    (symmetric when absent: XTCE 1.3's text and attribute default disagree, the text is followed).
+    """
+
+    form: Literal["outside", "inside"] = "outside"
+    watch: Range | None = None
+    warning: Range | None = None
+    distress: Range | None = None
+    critical: Range | None = None
+    severe: Range | None = None
+    ranges: Annotated[tuple[LevelRange, ...], Meta(max_length=64)] = ()
+    no_range: Level = "warning"
+    change: Change | None = None
+    labels: dict[str, Level] | None = None
+    patterns: Annotated[tuple[TextLevel, ...], Meta(max_length=64)] = ()
+    default_level: Level = "normal"
+    hysteresis: Annotated[float, Meta(ge=0)] = 0.0
     min_violations: Annotated[int, Meta(ge=1, le=1000)] = 1
     min_conformance: Annotated[int, Meta(ge=1, le=1000)] | None = None
-    auto_acknowledge: bool = False
     disabled: bool = False
 
 
-class Parameter(Definition, frozen=True):
-    """One parameter of a packet.
+class ContextRule(Rule, frozen=True, kw_only=True):
+    """A rule that replaces the default one while ``when`` holds; without any range it means no alarm then."""
 
-    ``type`` is ``u8 … u64``, ``i8 … i64``, ``f32``, ``f64`` (``le`` after a dot for little endian: ``u16.le``),
-    ``bits`` (with ``bit`` and ``width``), ``bytes`` or ``text`` (with ``octets``). ``at`` is the octet offset
-    from the packet's first octet; without it the parameter follows the one before.
+    when: When
+
+
+class Limits(Rule, frozen=True):
+    """The alarm of one parameter: the default rule, and the contexts that replace it (the first that holds wins).
+
+    ``auto_acknowledge`` lets the alarm clear by itself, ``latching`` keeps it until somebody clears it.
+    """
+
+    contexts: Annotated[tuple[ContextRule, ...], Meta(max_length=16)] = field(name="context", default=())
+    auto_acknowledge: bool = False
+    latching: bool = False
+
+
+class Parameter(Definition, frozen=True):
+    """One parameter of a packet, or a group of them.
+
+    ``type`` is ``u8``, ``u16`` … ``u64``, ``i8`` … ``i64`` (whole octets), ``f16``, ``f32``, ``f64``, ``bits``
+    and ``sbits`` (``width`` bits, unsigned and two's complement), ``flag`` (one bit), ``bcd`` (decimal digits in
+    ``octets``), ``bytes`` or ``text`` (``octets`` long), or ``group`` (of ``parameter``). ``.le`` after it means
+    little endian; for ``bits.le``, ``sbits.le`` and ``flag.le`` bits count from the least significant bit of
+    the first octet (a C bit field), otherwise from the most significant.
+
+    ``at`` is the octet offset from the packet's first octet and ``bit`` the bit in it; without ``at`` the
+    parameter follows the one before, after ``skip`` octets. ``octets`` and ``count`` may name an earlier
+    parameter, or be ``rest``. ``count`` repeats a parameter or group: its values are called ``name_0``,
+    ``name_1`` …, or after ``elements``. ``when`` makes it optional: present only if the raw values of earlier
+    parameters pass. ``generated`` marks the time the packet was made on board.
     """
 
     name: ParameterName
     type: str
     at: Annotated[int, Meta(ge=0, le=65535)] | None = None
-    bit: Annotated[int, Meta(ge=0, le=7)] | None = None
+    bit: Annotated[int, Meta(ge=0, le=63)] | None = None
     width: Annotated[int, Meta(ge=1, le=64)] | None = None
-    octets: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    skip: Annotated[int, Meta(ge=0, le=65535)] = 0
+    octets: Annotated[int, Meta(ge=1, le=65535)] | ParameterName | None = None
+    count: Annotated[int, Meta(ge=1, le=4096)] | ParameterName | None = None
+    elements: Annotated[tuple[Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}$")], ...], Meta(max_length=4096)] = ()
+    when: When = field(default_factory=dict)
+    parameters: Annotated[tuple[Parameter, ...], Meta(max_length=1024)] = field(name="parameter", default=())
     calibration: Calibration | None = None
+    contexts: Annotated[tuple[ContextCalibration, ...], Meta(max_length=16)] = field(name="context", default=())
+    unit: str = ""
+    description: str = ""
+    limits: Limits | None = None
+    headline: bool = False
+    generated: bool = False
+
+
+class Derived(Definition, frozen=True):
+    """A value computed from the engineering values of the same packet."""
+
+    name: ParameterName
+    expression: Text
     unit: str = ""
     description: str = ""
     limits: Limits | None = None
     headline: bool = False
 
 
+class TextForm(Definition, frozen=True):
+    """How a packet of text is cut: by ``delimiter``, or by a regular expression with named groups.
+
+    Its parameters are of type ``text``, ``decimal``, ``integer`` or ``hex``, named as the groups, or in order.
+    """
+
+    delimiter: Annotated[str, Meta(min_length=1, max_length=8)] | None = None
+    pattern: Annotated[str, Meta(max_length=4096)] | None = None
+    prefix: str = ""
+    encoding: Literal["ascii", "latin-1", "utf-8"] = "ascii"
+
+
 class Packet(Definition, frozen=True):
     """One kind of packet: how it is recognised, and its parameters.
 
-    A packet matches when its length fits (``octets`` exactly, or ``min_octets`` and ``max_octets``), every
-    header field named in ``header`` has that value, and every octet string in ``starts`` (offset → hex)
-    stands there. The first packet of the file that matches is taken.
+    A packet is recognised when every field of its protocol's header that ``header`` names has that value, every
+    octet string in ``starts`` (offset → hex, or hex/mask) stands there, and its length fits (``octets`` exactly, or
+    from ``min_octets`` to ``max_octets``; without them the parameters' own length). The first of the file that fits
+    is taken. ``construct`` (``module:name``) replaces the parameters where a table cannot say it.
     """
 
     name: Name
     parameters: Annotated[tuple[Parameter, ...], Meta(max_length=4096)] = field(name="parameter", default=())
+    derived: Annotated[tuple[Derived, ...], Meta(max_length=256)] = ()
+    text: TextForm | None = None
     downlinks: tuple[Name, ...] = ()
-    octets: int | None = None
-    min_octets: int | None = None
-    max_octets: int | None = None
+    octets: Annotated[int, Meta(ge=0, le=65536)] | None = None
+    min_octets: Annotated[int, Meta(ge=0, le=65536)] | None = None
+    max_octets: Annotated[int, Meta(ge=0, le=65536)] | None = None
     header: dict[str, str | int | bool] = field(default_factory=dict)
     starts: dict[str, str] = field(default_factory=dict)
     construct: str | None = None
