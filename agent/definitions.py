@@ -366,7 +366,11 @@ class Tls(Definition, frozen=True):
 
 
 class Broker(Definition, frozen=True):
-    """One MQTT broker. The password is read from a file, never written here."""
+    """One MQTT broker. The password is read from a file, never written here.
+
+    ``consumers`` acknowledge end to end what they have stored; without any, delivery ends at the broker.
+    ``satellites`` and ``records`` leave out everything else of what the archive holds (empty: all of it).
+    """
 
     name: Name = "local"
     host: str = "127.0.0.1"
@@ -378,6 +382,9 @@ class Broker(Definition, frozen=True):
     tls: Tls | None = None
     keepalive_s: Annotated[int, Meta(ge=2, le=15)] = 10
     in_flight: Annotated[int, Meta(ge=1, le=200)] = 50
+    consumers: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
+    satellites: tuple[Name, ...] = ()
+    records: tuple[Literal["frame", "report", "alarm", "pass_event"], ...] = ()
 
 
 class Archive(Definition, frozen=True):

@@ -143,6 +143,7 @@ class ParameterReport:
     generated_utc_ns: UtcNs | None = None
     downlink: str = ""
     marking: str = "U"
+    norad: int | None = None
 
 
 # -- health ------------------------------------------------------------------------------------------------
