@@ -1,0 +1,101 @@
+"""Symbol clock, feed-forward: no loop, nothing to acquire, the first symbol of a burst is as good as the last.
+
+The squared slope of the signal has a spectral line at the baud rate. Its phase is measured in a window centred
+on every 16 symbols (looking ahead as far as back), over a few clock errors at once, unwrapped, and the symbols
+are interpolated where it says. Source: M. Oerder and H. Meyr, "Digital filter and square timing recovery",
+IEEE Trans. Comm. 36 (1988), with a prefilter at the band edge.
+
+Takes planar streams at four samples a nominal symbol; knows no modulation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.dsp import filters, kernels
+
+SAMPLES_PER_SYMBOL = 4
+HOP_SYMBOLS = 16
+_HOP = SAMPLES_PER_SYMBOL * HOP_SYMBOLS
+_TAPS_HALF = 4
+_BANK = filters.polyphase_bank(filters.lowpass_pulse(0.42, float(_TAPS_HALF), 40.0), _TAPS_HALF)
+
+
+class ClockRecovery:
+    """Give symbols and their positions from a stream at four samples a symbol."""
+
+    def __init__(self, channels: int, half_window_hops: int, largest_error: float) -> None:
+        """Set the window to ``half_window_hops`` hops of 16 symbols on either side.
+
+        ``largest_error`` is the clock error, as a fraction, up to which the line is searched.
+        """
+        self._half = half_window_hops
+        shape = 1.0 - (np.arange(-self._half, self._half + 1) / (self._half + 1.0)) ** 2
+        self._window = np.ascontiguousarray(shape)
+        widest = 0.4 / (2 * self._half + 1)  # cycles a hop within which the window loses little
+        reach = largest_error * HOP_SYMBOLS
+        steps = int(np.ceil(max(0.0, reach - widest) / (1.5 * widest)))
+        self._errors = np.linspace(-reach, reach, 2 * steps + 1) if steps else np.zeros(1)
+        self._reset(channels)
+
+    def _reset(self, channels: int) -> None:
+        lead = self._half * _HOP + 4
+        # The stream is preceded by silence, so that the first symbols have a whole window.
+        self._buffer = np.zeros((channels, lead), dtype=np.float32)
+        self._origin = -lead
+        self._phasors = np.zeros((self._half, 3))
+        self._next_phasor = 0
+        self._track = np.zeros((0, 2))
+        self._track_hop = 0
+        self._state = np.zeros(2)
+        self._taken = np.array([-1e18])
+
+    def feed(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Take samples; give float32[channels, k] symbols and their float64[k] positions in the stream."""
+        self._buffer = np.concatenate((self._buffer, samples), axis=1)
+        end = self._origin + self._buffer.shape[1]
+        new = max(0, (end - 4 - self._next_phasor * _HOP) // _HOP)
+        if new:
+            fresh = np.empty((new, 3))
+            kernels.clock_phasors(self._buffer, self._next_phasor * _HOP - self._origin, fresh)
+            self._next_phasor += new
+            self._phasors = np.concatenate((self._phasors, fresh))
+        ready = max(0, self._phasors.shape[0] - 2 * self._half)
+        if not ready:
+            return self._nothing()
+        track = np.empty((ready, 2))
+        kernels.clock_track(self._phasors, self._window, self._errors, self._state, track)
+        self._phasors = self._phasors[ready:].copy()
+        self._track = np.concatenate((self._track, track))
+        return self._take()
+
+    def flush(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Give the symbols whose windows reach beyond the end."""
+        tail = np.zeros((self._buffer.shape[0], (self._half + 2) * _HOP), dtype=np.float32)
+        return self.feed(tail)
+
+    def line_strength(self) -> float:
+        """Tell how strong the clock's line was lately, 0 to 1."""
+        return float(self._track[-1, 1]) if len(self._track) else 0.0
+
+    def _nothing(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        return np.empty((self._buffer.shape[0], 0), dtype=np.float32), np.empty(0)
+
+    def _take(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        hops = self._track.shape[0] - 1
+        if hops < 1:
+            return self._nothing()
+        room = int(hops * HOP_SYMBOLS * 1.2) + hops + 8
+        symbols = np.empty((self._buffer.shape[0], room), dtype=np.float32)
+        positions = np.empty(room)
+        count = kernels.take_symbols(
+            self._buffer, self._origin, self._track, self._track_hop, self._taken, _BANK, symbols, positions
+        )
+        self._track_hop += hops
+        self._track = self._track[hops:].copy()
+        keep = self._track_hop * _HOP - 2 * _TAPS_HALF - self._origin
+        if keep > 0:
+            self._buffer = self._buffer[:, keep:].copy()
+            self._origin += keep
+        return np.ascontiguousarray(symbols[:, :count]), positions[:count]

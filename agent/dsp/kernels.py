@@ -1,0 +1,324 @@
+"""Numba kernels of the modems: resampling filters, symbol clock, symbol levels.
+
+Knows arrays and numbers only. Signals are planar: float32[channels, n], one channel for real samples, two (I,
+Q) for complex ones. Positions are counted in samples of the array given, so that the wrappers can keep a
+sliding part of an endless stream. The typed wrappers stand in ``sampling.py`` and ``clock_recovery.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_REORDER = {"reassoc", "contract"}  # lets sums be vectorised; NaN and infinities keep their meaning
+
+
+@njit(
+    "void(float32[:,::1], float64, float64, float32[:,:,::1], float32[:,:,::1])",
+    nogil=True,
+    cache=True,
+    fastmath=_REORDER,
+)
+def resample(
+    samples: NDArray[np.float32],
+    first: float,
+    step: float,
+    banks: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Filter and resample: ``out[b, c, m]`` is bank ``b`` applied to channel ``c`` at ``first + m * step``."""
+    n_banks, rows, n_taps = banks.shape
+    phases = rows - 1
+    n_channels, n_out = out.shape[1], out.shape[2]
+    before = n_taps // 2 - 1
+    for m in range(n_out):
+        t = first + m * step
+        i = int(np.floor(t))
+        p = int((t - i) * phases + 0.5)
+        i -= before
+        for b in range(n_banks):
+            for c in range(n_channels):
+                acc = np.float32(0.0)
+                for j in range(n_taps):
+                    acc += banks[b, p, j] * samples[c, i + j]
+                out[b, c, m] = acc
+
+
+@njit("void(float32[:,::1], int64, float64[:,::1])", nogil=True, cache=True, fastmath=_REORDER)
+def clock_phasors(samples: NDArray[np.float32], first: int, out: NDArray[np.float64]) -> None:
+    """Correlate the squared slope with the symbol clock, 64 samples (16 symbols) at a time.
+
+    The slope over one symbol, ``y(t + T/2) - y(t - T/2)``, has its greatest power at the transitions and is
+    blind to a constant; its filter peaks at half the baud rate, where the clock's line comes from.
+    ``out[h]`` is (real, imaginary, power) of ``sum |slope|^2 * (-j)^n``.
+    """
+    n_channels = samples.shape[0]
+    for h in range(out.shape[0]):
+        r0, r1, r2, r3 = 0.0, 0.0, 0.0, 0.0
+        start = first + 64 * h
+        for c in range(n_channels):
+            for q in range(16):
+                n = start + 4 * q
+                d = samples[c, n + 2] - samples[c, n - 2]
+                r0 += d * d
+                d = samples[c, n + 3] - samples[c, n - 1]
+                r1 += d * d
+                d = samples[c, n + 4] - samples[c, n]
+                r2 += d * d
+                d = samples[c, n + 5] - samples[c, n + 1]
+                r3 += d * d
+        out[h, 0] = r0 - r2
+        out[h, 1] = r3 - r1
+        out[h, 2] = r0 + r1 + r2 + r3
+
+
+@njit(
+    "void(float64[:,::1], float64[::1], float64[::1], float64[::1], float64[:,::1])",
+    nogil=True,
+    cache=True,
+)
+def clock_track(
+    phasors: NDArray[np.float64],
+    window: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    state: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """Estimate the clock's phase in a window centred on every hop of 16 symbols, and unwrap it.
+
+    ``errors`` are the clock errors tried, in cycles a hop. ``state`` carries (phase, error) from call to
+    call, in cycles. ``out[h]`` is (phase of the symbol centres in cycles, unwrapped; line strength 0 to 1).
+    """
+    width = window.shape[0]
+    half = width // 2
+    for h in range(out.shape[0]):
+        best, best_re, best_im, best_error = -1.0, 0.0, 0.0, 0.0
+        power = 1e-30
+        for w in range(width):
+            power += window[w] * phasors[h + w, 2]
+        for e in range(errors.shape[0]):
+            re, im = 0.0, 0.0
+            for w in range(width):
+                a = 2.0 * np.pi * errors[e] * (w - half)
+                cos, sin = np.cos(a), np.sin(a)
+                re += window[w] * (phasors[h + w, 0] * cos - phasors[h + w, 1] * sin)
+                im += window[w] * (phasors[h + w, 0] * sin + phasors[h + w, 1] * cos)
+            size = re * re + im * im
+            if size > best:
+                best, best_re, best_im, best_error = size, re, im, errors[e]
+        # Transitions at fraction -arg/2pi of a symbol; centres half a symbol later.
+        phase = 0.5 - np.arctan2(best_im, best_re) / (2.0 * np.pi)
+        expected = state[0] + 0.5 * (state[1] + best_error)
+        phase += np.round(expected - phase)
+        state[0] = phase
+        state[1] = best_error
+        out[h, 0] = phase
+        out[h, 1] = np.sqrt(best) / power
+
+
+@njit(
+    "int64(float32[:,::1], int64, float64[:,::1], int64, float64[::1], float32[:,::1], float32[:,::1],"
+    " float64[::1])",
+    nogil=True,
+    cache=True,
+    fastmath=_REORDER,
+)
+def take_symbols(  # noqa: PLR0917 - Numba takes arguments by position
+    samples: NDArray[np.float32],
+    origin: int,
+    track: NDArray[np.float64],
+    first_hop: int,
+    state: NDArray[np.float64],
+    bank: NDArray[np.float32],
+    out: NDArray[np.float32],
+    positions: NDArray[np.float64],
+) -> int:
+    """Interpolate the samples at the symbol centres between the middles of the hops in ``track``.
+
+    Sample ``i`` of the array is sample ``origin + i`` of the stream, hop ``h`` is its samples ``64 h`` to
+    ``64 h + 63``. ``state[0]`` is the stream position of the last symbol taken. Returns how many were taken.
+    """
+    phases = bank.shape[0] - 1
+    n_taps = bank.shape[1]
+    before = n_taps // 2 - 1
+    n_channels = samples.shape[0]
+    count = 0
+    for h in range(track.shape[0] - 1):
+        left = 64.0 * (first_hop + h) + 31.5
+        right = left + 64.0
+        slope = 4.0 * (track[h + 1, 0] - track[h, 0]) / 64.0  # samples of clock drift a sample
+        # The centre of symbol k is at 4 (k + phase(t)): solve for the k inside this hop.
+        k = np.ceil((left - 4.0 * track[h, 0]) / 4.0)
+        while True:
+            t = left + (4.0 * (k + track[h, 0]) - left) / (1.0 - slope)
+            if t >= right:
+                break
+            k += 1.0
+            if t - state[0] < 2.0:  # the clock stepped back: this symbol has been taken
+                continue
+            i = int(np.floor(t))
+            p = int((t - i) * phases + 0.5)
+            i -= origin + before
+            for c in range(n_channels):
+                acc = np.float32(0.0)
+                for j in range(n_taps):
+                    acc += bank[p, j] * samples[c, i + j]
+                out[c, count] = acc
+            positions[count] = t
+            state[0] = t
+            count += 1
+    return count
+
+
+@njit("void(float32[::1], int64, float32[::1], float64[::1])", nogil=True, cache=True, fastmath=_REORDER)
+def level_symbols(
+    values: NDArray[np.float32], half: int, soft: NDArray[np.float32], quality: NDArray[np.float64]
+) -> None:
+    """Find the two levels around every 16 symbols and scale them to -1 and +1.
+
+    ``values`` has ``half`` symbols of context on either side of those put in ``soft``. Each group of 16 is
+    judged in the window of its contexts: the middle by two rounds of two-means, so that runs of one bit do not
+    pull it. ``quality`` gets (sum of squared errors, symbols, sum of middles over amplitudes).
+    """
+    n = soft.shape[0]
+    start = 0
+    middle = 0.0
+    while start < n:
+        stop = min(start + 16, n)
+        lo, hi = start, stop + 2 * half
+        total = 0.0
+        for i in range(lo, hi):
+            total += values[i]
+        middle = total / (hi - lo)
+        upper = lower = middle
+        for _ in range(3):
+            s_up, s_low, n_up = 0.0, 0.0, 0
+            for i in range(lo, hi):
+                if values[i] > middle:
+                    s_up += values[i]
+                    n_up += 1
+                else:
+                    s_low += values[i]
+            n_low = hi - lo - n_up
+            if n_up > 0:
+                upper = s_up / n_up
+            if n_low > 0:
+                lower = s_low / n_low
+            middle = 0.5 * (upper + lower)
+        amplitude = max(0.5 * (upper - lower), 1e-20)
+        gain = 1.0 / amplitude
+        for i in range(start, stop):
+            v = (values[i + half] - middle) * gain
+            soft[i] = v
+            miss = abs(v) - 1.0
+            quality[0] += miss * miss
+        quality[1] += stop - start
+        quality[2] += middle * (stop - start)
+        start = stop
+
+
+@njit("void(float32[:,::1], float64[::1], float64, int64, float64[::1], float32[:,::1])", nogil=True, cache=True)
+def mix(
+    samples: NDArray[np.float32],
+    frequencies: NDArray[np.float64],
+    chirp: float,
+    segment: int,
+    state: NDArray[np.float64],
+    out: NDArray[np.float32],
+) -> None:
+    """Shift the spectrum down: multiply by exp(-2 pi i phase), real or planar complex to planar complex.
+
+    ``frequencies[s]`` (cycles a sample) holds at the start of segment ``s`` of ``segment`` samples and runs
+    linearly to the next one's; with a single value it changes by ``chirp`` cycles a sample each sample.
+    ``state[0]`` carries the phase in cycles.
+    """
+    n = samples.shape[1]
+    phase = state[0]
+    last = frequencies.shape[0] - 1
+    start = 0
+    s = 0
+    while start < n:
+        stop = min(start + segment, n)
+        f0 = frequencies[min(s, last)]
+        slope = chirp if last == 0 else (frequencies[min(s + 1, last)] - f0) / segment
+        length = stop - start
+        turn = -2.0 * np.pi * phase
+        re, im = np.cos(turn), np.sin(turn)
+        turn = -2.0 * np.pi * (f0 + 0.5 * slope)
+        step_re, step_im = np.cos(turn), np.sin(turn)
+        turn = -2.0 * np.pi * slope
+        bend_re, bend_im = np.cos(turn), np.sin(turn)
+        for i in range(start, stop):
+            x = samples[0, i]
+            if samples.shape[0] == 1:
+                out[0, i] = x * re
+                out[1, i] = x * im
+            else:
+                y = samples[1, i]
+                out[0, i] = x * re - y * im
+                out[1, i] = x * im + y * re
+            re, im = re * step_re - im * step_im, re * step_im + im * step_re
+            step_re, step_im = step_re * bend_re - step_im * bend_im, step_re * bend_im + step_im * bend_re
+        phase += f0 * length + 0.5 * slope * length * length
+        phase -= np.floor(phase)
+        start = stop
+        s += 1
+    state[0] = phase
+
+
+@njit(
+    "void(float32[:,::1], int64, float64[::1], float32[::1], float64[::1])",
+    nogil=True,
+    cache=True,
+    fastmath=_REORDER,
+)
+def align_bpsk(
+    symbols: NDArray[np.float32],
+    half: int,
+    state: NDArray[np.float64],
+    soft: NDArray[np.float32],
+    quality: NDArray[np.float64],
+) -> None:
+    """Turn BPSK symbols onto the real axis and scale them to ±1.
+
+    The carrier's phase is half the angle of the mean squared symbol in a window of ``half`` symbols on either
+    side of every 8, unwrapped. ``symbols`` has ``half`` symbols of context on either side of those put in
+    ``soft``. ``state`` carries the phase in radians. ``quality`` gets (sum of squared quadrature over squared
+    amplitude, symbols, sum of phase steps in radians). Source: A. and A. Viterbi, IEEE Trans. IT 29 (1983).
+    """
+    n = soft.shape[0]
+    start = 0
+    while start < n:
+        stop = min(start + 8, n)
+        re, im, size, weight = 0.0, 0.0, 0.0, 0.0
+        centre = 0.5 * (start + stop - 1) + half
+        for i in range(start, stop + 2 * half):
+            w = 1.0 - abs(i - centre) / (half + 5.0)
+            a, b = symbols[0, i], symbols[1, i]
+            re += w * (a * a - b * b)
+            im += w * 2.0 * a * b
+            weight += w
+        phase = 0.5 * np.arctan2(im, re)
+        phase += np.pi * np.round((state[0] - phase) / np.pi)
+        quality[2] += phase - state[0]
+        previous = state[0]
+        state[0] = phase
+        for i in range(start, stop + 2 * half):
+            w = 1.0 - abs(i - centre) / (half + 5.0)
+            size += w * abs(symbols[0, i] * np.cos(phase) + symbols[1, i] * np.sin(phase))
+        gain = weight / max(size, 1e-20)
+        for i in range(start, stop):
+            # The phase belongs to the middle of the group; the way there from the last middle is straight.
+            turn = previous + (phase - previous) * (0.5 + (i - start + 0.5) / 16.0) if start else phase
+            cos, sin = np.cos(turn), np.sin(turn)
+            a, b = symbols[0, i + half], symbols[1, i + half]
+            soft[i] = (a * cos + b * sin) * gain
+            miss = (b * cos - a * sin) * gain
+            quality[0] += miss * miss
+        quality[1] += stop - start
+        start = stop
