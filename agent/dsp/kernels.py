@@ -223,7 +223,7 @@ def level_symbols(
 
 
 @njit("void(float32[:,::1], float64[::1], float64, int64, float64[::1], float32[:,::1])", nogil=True, cache=True)
-def mix(
+def mix(  # noqa: PLR0917 - Numba takes arguments by position
     samples: NDArray[np.float32],
     frequencies: NDArray[np.float64],
     chirp: float,
@@ -287,38 +287,43 @@ def align_bpsk(
     """Turn BPSK symbols onto the real axis and scale them to ±1.
 
     The carrier's phase is half the angle of the mean squared symbol in a window of ``half`` symbols on either
-    side of every 8, unwrapped. ``symbols`` has ``half`` symbols of context on either side of those put in
-    ``soft``. ``state`` carries the phase in radians. ``quality`` gets (sum of squared quadrature over squared
-    amplitude, symbols, sum of phase steps in radians). Source: A. and A. Viterbi, IEEE Trans. IT 29 (1983).
+    side of every 8, unwrapped, and straight between their middles. ``soft`` holds a whole number of eights;
+    ``symbols`` has ``half`` symbols before them and ``half + 8`` after. ``state`` is (phase in radians of the
+    eight before the first, its gain). ``quality`` gets (sum of squared quadrature, symbols, sum of phase steps
+    in radians). Source: A. and A. Viterbi, IEEE Trans. IT 29 (1983).
     """
-    n = soft.shape[0]
-    start = 0
-    while start < n:
-        stop = min(start + 8, n)
+    old_phase, old_gain = state[0], state[1]
+    for g in range(soft.shape[0] // 8 + 1):
         re, im, size, weight = 0.0, 0.0, 0.0, 0.0
-        centre = 0.5 * (start + stop - 1) + half
-        for i in range(start, stop + 2 * half):
+        first = 8 * g
+        centre = first + half + 3.5
+        for i in range(first, first + 8 + 2 * half):
             w = 1.0 - abs(i - centre) / (half + 5.0)
             a, b = symbols[0, i], symbols[1, i]
             re += w * (a * a - b * b)
             im += w * 2.0 * a * b
             weight += w
         phase = 0.5 * np.arctan2(im, re)
-        phase += np.pi * np.round((state[0] - phase) / np.pi)
-        quality[2] += phase - state[0]
-        previous = state[0]
-        state[0] = phase
-        for i in range(start, stop + 2 * half):
+        phase += np.pi * np.round((old_phase - phase) / np.pi)
+        cos, sin = np.cos(phase), np.sin(phase)
+        for i in range(first, first + 8 + 2 * half):
             w = 1.0 - abs(i - centre) / (half + 5.0)
-            size += w * abs(symbols[0, i] * np.cos(phase) + symbols[1, i] * np.sin(phase))
+            size += w * abs(symbols[0, i] * cos + symbols[1, i] * sin)
         gain = weight / max(size, 1e-20)
-        for i in range(start, stop):
-            # The phase belongs to the middle of the group; the way there from the last middle is straight.
-            turn = previous + (phase - previous) * (0.5 + (i - start + 0.5) / 16.0) if start else phase
+        if old_gain < 0.0:
+            old_phase, old_gain = phase, gain
+        # Symbols from the middle of the eight before to the middle of this one.
+        for i in range(max(0, first - 4), min(first + 4, soft.shape[0])):
+            u = (i - first + 4.5) / 8.0
+            turn = old_phase + (phase - old_phase) * u
             cos, sin = np.cos(turn), np.sin(turn)
+            level = old_gain + (gain - old_gain) * u
             a, b = symbols[0, i + half], symbols[1, i + half]
-            soft[i] = (a * cos + b * sin) * gain
-            miss = (b * cos - a * sin) * gain
+            soft[i] = (a * cos + b * sin) * level
+            miss = (b * cos - a * sin) * level
             quality[0] += miss * miss
-        quality[1] += stop - start
-        start = stop
+        if first < soft.shape[0]:
+            quality[1] += 8.0
+            quality[2] += phase - old_phase
+            state[0], state[1] = phase, gain
+        old_phase, old_gain = phase, gain

@@ -1,0 +1,122 @@
+"""Carrier of BPSK, feed-forward: where it is by the line of the squared signal, its phase by the squared symbols.
+
+The square of a real baseband signal is never negative, so the strongest line of the squared signal's spectrum
+lies at twice the carrier whatever the data: a search over the whole range needs no preamble and no loop.
+``CarrierSearch`` follows the line through overlapping spectra, looking ahead as far as back, and takes the
+carrier away; ``PhaseTracker`` turns the symbols onto the real axis. Neither knows bits.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.dsp import kernels
+from agent.dsp.sampling import Planar
+
+
+class CarrierSearch:
+    """Find a BPSK carrier in planar complex samples and mix it to zero.
+
+    Window ``w`` is centred on sample ``w * step`` of the stream and overlaps its neighbours by half; its
+    frequency is judged from its own spectrum and theirs. Between the middles the frequency is straight.
+    """
+
+    def __init__(self, window_samples: int, range_cycles: float) -> None:
+        """Search ``range_cycles`` (cycles a sample, below 0.25) to either side, ``window_samples`` at a time."""
+        self._size = window_samples
+        self._step = window_samples // 2
+        taper = np.hanning(window_samples + 1)[:-1]
+        self._taper = (taper / taper.sum()).astype(np.float32)
+        self._outside = np.abs(np.fft.fftfreq(window_samples)) > 2.0 * range_cycles
+        self._buffer: Planar = np.zeros((2, self._step), dtype=np.float32)  # from the next window's first sample
+        self._delayed: Planar = np.zeros((2, 0), dtype=np.float32)  # from the first sample not yet mixed
+        self._spectra = np.zeros((1, window_samples), dtype=np.float32)  # the two before the next window's
+        self._frequencies = np.zeros(0)  # from the start of ``_delayed``
+        self._state = np.zeros(1)
+
+    def feed(self, samples: Planar) -> tuple[Planar, float]:
+        """Take samples; give those whose carrier is known, at zero frequency, and where it was (cycles a sample)."""
+        self._buffer = np.concatenate((self._buffer, samples), axis=1)
+        self._delayed = np.concatenate((self._delayed, samples), axis=1)
+        count = max(0, self._buffer.shape[1] // self._step - 1)
+        if count:
+            self._search(count)
+        segments = len(self._frequencies) - 1
+        if segments < 1:
+            return np.empty((2, 0), dtype=np.float32), 0.0
+        length = segments * self._step
+        out = np.empty((2, length), dtype=np.float32)
+        ready = np.ascontiguousarray(self._delayed[:, :length])
+        kernels.mix(ready, self._frequencies, 0.0, self._step, self._state, out)
+        mean = float(self._frequencies.mean())
+        self._frequencies = self._frequencies[segments:].copy()
+        self._delayed = self._delayed[:, length:].copy()
+        return out, mean
+
+    def flush(self) -> tuple[Planar, float]:
+        """Give what is still held."""
+        held = self._delayed.shape[1]
+        out, mean = self.feed(np.zeros((2, 2 * self._size), dtype=np.float32))
+        return np.ascontiguousarray(out[:, :held]), mean
+
+    def _search(self, count: int) -> None:
+        span = (count + 1) * self._step
+        part = self._buffer[:, :span]
+        z = part[0] + np.complex64(1j) * part[1]
+        squared = z * z
+        views = np.lib.stride_tricks.sliding_window_view(squared, self._size)[:: self._step]
+        spectra = np.abs(np.fft.fft(views * self._taper, axis=1)) ** 2
+        spectra[:, self._outside] = 0.0
+        self._buffer = self._buffer[:, count * self._step :].copy()
+        chain = np.concatenate((self._spectra, spectra.astype(np.float32)))
+        if len(chain) > 2:
+            blurred = chain[:-2] + chain[1:-1] + chain[2:]
+            self._frequencies = np.concatenate((self._frequencies, self._peaks(blurred)))
+        self._spectra = chain[-2:].copy()
+
+    def _peaks(self, spectra: NDArray[np.float32]) -> NDArray[np.float64]:
+        rows = np.arange(len(spectra))
+        at = np.argmax(spectra, axis=1)
+        left, middle, right = (
+            np.log(np.maximum(spectra[rows, (at + d) % self._size], 1e-30).astype(np.float64)) for d in (-1, 0, 1)
+        )
+        bend = np.minimum(left - 2.0 * middle + right, -1e-9)
+        peak = np.fft.fftfreq(self._size)[at] + np.clip(0.5 * (left - right) / bend, -0.5, 0.5) / self._size
+        return np.asarray(0.5 * peak)
+
+
+class PhaseTracker:
+    """Turn BPSK symbols onto the real axis; holds ``half_window`` symbols back to look ahead."""
+
+    def __init__(self, half_window: int) -> None:
+        self._half = half_window
+        self._symbols: Planar = np.zeros((2, half_window), dtype=np.float32)
+        self._positions = np.empty(0)
+        self._state = np.array([0.0, -1.0])
+
+    def feed(
+        self, symbols: Planar, positions: NDArray[np.float64], *, last: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], float, float]:
+        """Give (soft values, their positions, Es/N0 in dB, carrier's offset in cycles a symbol)."""
+        self._symbols = np.concatenate((self._symbols, symbols), axis=1)
+        self._positions = np.concatenate((self._positions, positions))
+        waiting = len(self._positions)
+        if last:
+            tail = np.zeros((2, self._half + 16), dtype=np.float32)
+            self._symbols = np.concatenate((self._symbols, tail), axis=1)
+        count = (waiting if last else waiting - self._half - 8) // 8 * 8
+        if last and count < waiting:
+            count += 8
+        if count <= 0:
+            return np.empty(0, dtype=np.float32), np.empty(0), -99.0, 0.0
+        soft = np.empty(count, dtype=np.float32)
+        quality = np.zeros(3)
+        kernels.align_bpsk(self._symbols, self._half, self._state, soft, quality)
+        self._symbols = self._symbols[:, count:].copy()
+        given, self._positions = self._positions[:count], self._positions[count:]
+        variance = quality[0] / quality[1]
+        snr_db = -10.0 * math.log10(2.0 * max(variance, 1e-6))
+        return soft[: len(given)], given, snr_db, quality[2] / quality[1] / (2.0 * math.pi)
