@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MAX_FRAME_OCTETS = 65_536
 """No frame of any protocol here is longer; every length from outside is held against it."""
 
-HeaderValue: TypeAlias = "int | float | bool | str | bytes | None | tuple[str, ...]"
+HeaderValue: TypeAlias = "int | float | bool | str | bytes | tuple[str, ...] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class LinkFrame:
     ``data`` are the octets a KISS client would get. ``offset`` is the position of the frame's first element
     (octet or soft symbol) in everything fed since the deframer was made, ``span`` how many elements it took.
     ``check`` names what stands behind it (``fcs``, ``rs``, ``crc32c``, ``golay``, ``tnc`` when a TNC checked
-    it, ``none``); ``corrected`` counts the bits or symbols that were repaired.
+    it, ``none``); ``corrected`` counts the bits or symbols that were repaired. ``reported_utc_ms`` is the time
+    the stream itself gives for the frame (a KISS time stamp), in milliseconds of UTC since 1970.
     """
 
     data: bytes
@@ -55,6 +56,7 @@ class LinkFrame:
     span: int
     check: str
     corrected: int = 0
+    reported_utc_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

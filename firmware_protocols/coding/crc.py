@@ -60,42 +60,39 @@ MODELS = (
 )
 
 
-@njit("uint64(uint8[::1], int64, uint64, uint64, boolean, uint64)", nogil=True, cache=True)
+@njit("int64(uint8[::1], int64, int64, int64, boolean, int64)", nogil=True, cache=True)
 def _crc(  # pragma: no cover
     data: NDArray[np.uint8], width: int, polynomial: int, initial: int, reflected: bool, final_xor: int
 ) -> int:
     register = initial
     if reflected:
         # The reflected register shifts right: the polynomial and the initial value are mirrored once.
-        mirrored = np.uint64(0)
-        start = np.uint64(0)
+        mirrored = 0
+        start = 0
         for bit in range(width):
-            mirrored = (mirrored << np.uint64(1)) | ((polynomial >> np.uint64(bit)) & np.uint64(1))
-            start = (start << np.uint64(1)) | ((initial >> np.uint64(bit)) & np.uint64(1))
+            mirrored = (mirrored << 1) | ((polynomial >> bit) & 1)
+            start = (start << 1) | ((initial >> bit) & 1)
         register = start
         for octet in data:
-            register ^= np.uint64(octet)
+            register ^= octet
             for _ in range(8):
-                if register & np.uint64(1):
-                    register = (register >> np.uint64(1)) ^ mirrored
+                if register & 1:
+                    register = (register >> 1) ^ mirrored
                 else:
-                    register >>= np.uint64(1)
+                    register >>= 1
         return register ^ final_xor
-    top = np.uint64(1) << np.uint64(width - 1)
-    mask = (top - np.uint64(1)) | top
-    shift = np.uint64(width - 8)
+    top = 1 << width - 1
+    mask = (top - 1) | top
+    shift = width - 8
     for octet in data:
-        register ^= np.uint64(octet) << shift
+        register ^= octet << shift
         for _ in range(8):
-            if register & top:
-                register = ((register << np.uint64(1)) ^ polynomial) & mask
-            else:
-                register = (register << np.uint64(1)) & mask
+            register = ((register << 1) ^ (polynomial if register & top else 0)) & mask
     return register ^ final_xor
 
 
 def crc(data: bytes, model: CrcModel) -> int:
-    """Compute the check of ``data`` (widths 8 to 63)."""
+    """Compute the check of ``data`` (widths 8 to 56)."""
     octets = np.frombuffer(data, np.uint8).copy()
     return int(_crc(octets, model.width, model.polynomial, model.initial, model.reflected, model.final_xor))
 

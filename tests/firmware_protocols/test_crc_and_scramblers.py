@@ -23,7 +23,12 @@ def test_crc_of_the_digits_is_the_published_check_value(model: CrcModel) -> None
 @given(data=st.binary(max_size=64), model=st.sampled_from(MODELS))
 def test_crc_agrees_with_long_division(data: bytes, model: CrcModel) -> None:
     slow = crc_by_long_division(
-        data, model.width, model.polynomial, model.initial, model.reflected, model.final_xor
+        data,
+        width=model.width,
+        polynomial=model.polynomial,
+        initial=model.initial,
+        reflected=model.reflected,
+        final_xor=model.final_xor,
     )
     assert crc(data, model) == slow
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def crc_by_long_division(
-    data: bytes, width: int, polynomial: int, initial: int, reflected: bool, final_xor: int
+    data: bytes, *, width: int, polynomial: int, initial: int, reflected: bool, final_xor: int
 ) -> int:
     """Divide the message polynomial by the generator, one bit at a time."""
     bits = [(octet >> (bit if reflected else 7 - bit)) & 1 for octet in data for bit in range(8)]

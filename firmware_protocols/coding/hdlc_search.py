@@ -1,0 +1,358 @@
+"""The kernel that finds HDLC frames in soft symbols, and repairs those that nearly pass their check.
+
+Knows flags, stuffed bits, the 16-bit FCS, and line codes that are linear over GF(2) (NRZI, G3RUH, both); of
+AX.25 only what an address octet may look like. ``hdlc.py`` wraps it and says what the numbers mean.
+
+Each symbol goes into a ring and through the line code; each flag closes a candidate, which is decoded anew
+from the ring. A candidate that fails is tried again with its least certain symbols inverted, in the order of
+a pattern table, from each of the last opening flags (an error inside a frame can look like a flag or an
+abort). A pattern counts only when the frame then ends on a flag with a good FCS and its header is an AX.25
+header, so that noise does not become frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+# Indices into the int64 state array.
+POSITION, CHANNEL, RAW, FLAGS, FIRST_FLAG, KEPT_FLAGS = 0, 1, 2, 3, 4, 6
+STATE_SIZE = FIRST_FLAG + KEPT_FLAGS
+# Indices into the parameter array.
+TAPS, INVERT, MIN_OCTETS, MAX_OCTETS, HEADER, REPAIR_BITS, PARAMETER_COUNT = 0, 1, 2, 3, 4, 5, 6
+# Values of the header parameter.
+ANY_HEADER, AX25_HEADER = 0, 1
+# Indices into the counters.
+BAD_FCS, ABORTED, TOO_SHORT, TOO_LONG, IRREGULAR, COUNTERS = 0, 1, 2, 3, 4, 5
+# How a decoding attempt ended, when not in a frame.
+_ABORT, _MISALIGNED, _LONG, _NO_FLAG, _BAD_HEADER = -1, -2, -3, -4, -5
+
+MEMORY = 24
+"""Channel symbols before a frame that its first bits may depend on (G3RUH with NRZI needs 18)."""
+WEAKEST = 24
+"""How many of a candidate's least certain symbols the patterns may invert."""
+REGULAR_OCTETS = 11
+"""Of the twelve callsign octets of an AX.25 header, how many must look like one."""
+PROMISING_OCTETS = 5
+"""How many must do so before any repair, for repair to be tried."""
+
+FOUND_OFFSET, FOUND_SPAN, FOUND_OCTETS, FOUND_CORRECTED, FOUND_SIZE = 0, 1, 2, 3, 4
+
+
+@njit("int64(int64)", nogil=True, cache=True)
+def _parity(value: int) -> int:  # pragma: no cover
+    value ^= value >> 16
+    value ^= value >> 8
+    value ^= value >> 4
+    value ^= value >> 2
+    value ^= value >> 1
+    return value & 1
+
+
+@njit("boolean(int64)", nogil=True, cache=True)
+def _callsign_character(c: int) -> bool:  # pragma: no cover
+    # Letters, digits and space; some satellites send lower case, '-', '/' or '_'.
+    return (
+        48 <= c <= 57 or 65 <= c <= 90 or 97 <= c <= 122 or c == 32 or c == 45 or c == 47 or c == 95  # noqa: PLR1714
+    )
+
+
+@njit("int64(uint8[::1], int64)", nogil=True, cache=True)
+def _regular_octets(octets: NDArray[np.uint8], count: int) -> int:  # pragma: no cover
+    """Count callsign octets that look like one: shifted as AX.25 wants them, or plain as some send them."""
+    shifted = 0
+    plain = 0
+    for i in range(min(count, 13)):
+        if i != 6:
+            if octets[i] & 1 == 0 and _callsign_character(octets[i] >> 1):
+                shifted += 1
+            if _callsign_character(octets[i]):
+                plain += 1
+    return max(shifted, plain)
+
+
+@njit("boolean(uint8[::1], int64)", nogil=True, cache=True)
+def _fcs_is_good(octets: NDArray[np.uint8], count: int) -> bool:  # pragma: no cover
+    register = 0xFFFF
+    for i in range(count):
+        register ^= octets[i]
+        for _ in range(8):
+            register = (register >> 1) ^ (0x8408 if register & 1 else 0)
+    return register == 0xF0B8
+
+
+@njit(
+    "UniTuple(int64, 2)(uint8[::1], int64, int64, int64, int64, uint8[::1], int64, int64)", nogil=True, cache=True
+)
+def _decode(  # pragma: no cover
+    bits: NDArray[np.uint8],
+    begin: int,
+    end: int,
+    taps: int,
+    invert: int,
+    octets: NDArray[np.uint8],
+    max_octets: int,
+    header_octets: int,
+) -> tuple[int, int]:
+    """Decode channel bits from the end of an opening flag up to the first flag.
+
+    Returns the number of octets with the FCS, or the reason (negative) and, where it ended, the index behind
+    the flag; for a failure the number of octets that were complete.
+    """
+    channel = 0
+    for i in range(begin - MEMORY, begin):
+        channel = (channel << 1) | bits[i]
+    ones = 0
+    count = 0
+    octet = 0
+    for i in range(begin, end):
+        channel = ((channel << 1) | bits[i]) & 0xFFFFFF
+        if _parity(channel & taps) ^ invert:
+            ones += 1
+            if ones > 6:
+                return _ABORT, count >> 3
+            if ones == 6:
+                continue
+            octet = (octet >> 1) | 0x80
+        else:
+            if ones == 5:
+                ones = 0
+                continue
+            if ones == 6:
+                # The flag's first six bits were taken for data: a zero and five ones.
+                if (count - 6) & 7 or count < 6:
+                    return _MISALIGNED, count >> 3
+                return (count - 6) >> 3, i + 1
+            ones = 0
+            octet >>= 1
+        count += 1
+        if count & 7 == 0:
+            if count >> 3 > max_octets:
+                return _LONG, max_octets
+            octets[(count >> 3) - 1] = octet
+            if count == 8 * 14 and _regular_octets(octets, 14) < header_octets:
+                return _BAD_HEADER, 14
+    return _NO_FLAG, count >> 3
+
+
+@njit("void(float32[::1], int64, int64, uint8[::1])", nogil=True, cache=True)
+def _load_bits(  # pragma: no cover
+    ring: NDArray[np.float32], first: int, last: int, bits: NDArray[np.uint8]
+) -> None:
+    mask = ring.size - 1
+    for i in range(first, last):
+        bits[i - first] = 1 if ring[i & mask] > 0 else 0
+
+
+@njit("int64(float32[::1], int64, int64, int64[::1], float32[::1])", nogil=True, cache=True)
+def _find_weakest(  # pragma: no cover
+    ring: NDArray[np.float32], first: int, last: int, places: NDArray[np.int64], weights: NDArray[np.float32]
+) -> int:
+    """Fill ``places`` with the positions of the least certain symbols, weakest first; returns how many."""
+    mask = ring.size - 1
+    kept = 0
+    for i in range(first, last):
+        weight = abs(ring[i & mask])
+        if kept < places.size:
+            j = kept
+            kept += 1
+        elif weight < weights[kept - 1]:
+            j = kept - 1
+        else:
+            continue
+        while j > 0 and weights[j - 1] > weight:
+            weights[j] = weights[j - 1]
+            places[j] = places[j - 1]
+            j -= 1
+        weights[j] = weight
+        places[j] = i
+    return kept
+
+
+@njit(
+    "int64(float32[::1], int64[::1], uint8[::1], uint8[::1], int64[:, ::1], int64[::1], int64[::1])",
+    nogil=True,
+    cache=True,
+)
+def _repair(  # pragma: no cover
+    ring: NDArray[np.float32],
+    state: NDArray[np.int64],
+    bits: NDArray[np.uint8],
+    octets: NDArray[np.uint8],
+    patterns: NDArray[np.int64],
+    parameters: NDArray[np.int64],
+    found: NDArray[np.int64],
+) -> int:
+    """Try the patterns from each kept flag, latest first; returns where the repaired frame ends, or -1."""
+    here = state[POSITION]
+    min_bits = 8 * (parameters[MIN_OCTETS] + 2) + 7
+    places = np.empty(WEAKEST, np.int64)
+    weights = np.empty(WEAKEST, np.float32)
+    for k in range(state[FLAGS] - 1, -1, -1):
+        start = state[FIRST_FLAG + k]
+        if here - start < min_bits:
+            continue
+        if here - start > parameters[REPAIR_BITS]:
+            break
+        first = start - MEMORY
+        _load_bits(ring, first, here, bits)
+        end = here - first
+        outcome, complete = _decode(
+            bits, MEMORY, end, parameters[TAPS], parameters[INVERT], octets, parameters[MAX_OCTETS], 0
+        )
+        if outcome >= 0:
+            complete = outcome
+        if _regular_octets(octets, min(complete, 14)) < PROMISING_OCTETS:
+            continue
+        kept = _find_weakest(ring, start, here, places, weights)
+        for row in range(patterns.shape[0]):
+            size = patterns[row, 0]
+            if patterns[row, size] >= kept:
+                continue
+            for j in range(1, size + 1):
+                bits[places[patterns[row, j]] - first] ^= 1
+            count, index = _decode(
+                bits,
+                MEMORY,
+                end,
+                parameters[TAPS],
+                parameters[INVERT],
+                octets,
+                parameters[MAX_OCTETS],
+                REGULAR_OCTETS,
+            )
+            for j in range(1, size + 1):
+                bits[places[patterns[row, j]] - first] ^= 1
+            if count >= parameters[MIN_OCTETS] + 2 and _fcs_is_good(octets, count):
+                found[FOUND_OFFSET] = start - 8
+                found[FOUND_SPAN] = first + index - (start - 8)
+                found[FOUND_OCTETS] = count - 2
+                found[FOUND_CORRECTED] = size
+                return int(first + index)
+    return -1
+
+
+@njit(
+    "boolean(float32[::1], int64[::1], uint8[::1], uint8[::1], int64[:, ::1], int64[::1], int64[::1], int64[::1])",
+    nogil=True,
+    cache=True,
+)
+def _close(  # pragma: no cover
+    ring: NDArray[np.float32],
+    state: NDArray[np.int64],
+    bits: NDArray[np.uint8],
+    octets: NDArray[np.uint8],
+    patterns: NDArray[np.int64],
+    parameters: NDArray[np.int64],
+    counters: NDArray[np.int64],
+    found: NDArray[np.int64],
+) -> bool:
+    """Judge the candidate that the flag ending here closes; True when ``found`` and ``octets`` hold a frame."""
+    here = state[POSITION]
+    flags = state[FLAGS]
+    repaired_end = -1
+    good = False
+    if flags > 0:
+        start = state[FIRST_FLAG + flags - 1]
+        length = here - start
+        if 39 <= length <= bits.size - MEMORY:
+            first = start - MEMORY
+            _load_bits(ring, first, here, bits)
+            outcome, complete = _decode(
+                bits,
+                MEMORY,
+                here - first,
+                parameters[TAPS],
+                parameters[INVERT],
+                octets,
+                parameters[MAX_OCTETS] + 2,
+                0,
+            )
+            if outcome >= 0:
+                complete = outcome
+            regular = parameters[HEADER] == ANY_HEADER or (
+                complete >= 14 and _regular_octets(octets, 14) >= REGULAR_OCTETS
+            )
+            if outcome >= 4 and _fcs_is_good(octets, outcome):
+                if outcome < parameters[MIN_OCTETS] + 2:
+                    counters[TOO_SHORT] += 1
+                elif regular or (flags > 1 and start - state[FIRST_FLAG + flags - 2] <= 8):
+                    good = True
+                    found[FOUND_OFFSET] = start - 8
+                    found[FOUND_SPAN] = here - (start - 8)
+                    found[FOUND_OCTETS] = outcome - 2
+                    found[FOUND_CORRECTED] = 0
+                else:
+                    counters[IRREGULAR] += 1
+            else:
+                if parameters[REPAIR_BITS] > 0:
+                    repaired_end = _repair(ring, state, bits, octets, patterns, parameters, found)
+                if repaired_end < 0 and regular and complete >= parameters[MIN_OCTETS] + 2:
+                    if outcome == _ABORT:
+                        counters[ABORTED] += 1
+                    elif outcome == _LONG:
+                        counters[TOO_LONG] += 1
+                    else:
+                        counters[BAD_FCS] += 1
+        elif length >= 39:
+            flags = 0
+    if good or repaired_end >= 0:
+        flags = 0
+        if 0 <= repaired_end < here:
+            state[FIRST_FLAG] = repaired_end
+            flags = 1
+    elif flags == KEPT_FLAGS:
+        for k in range(KEPT_FLAGS - 1):
+            state[FIRST_FLAG + k] = state[FIRST_FLAG + k + 1]
+        flags -= 1
+    state[FIRST_FLAG + flags] = here
+    state[FLAGS] = flags + 1
+    return good or repaired_end >= 0
+
+
+@njit(
+    "int64(float32[::1], int64, float32[::1], int64[::1], uint8[::1], uint8[::1], int64[:, ::1], int64[::1], "
+    "int64[::1], int64[::1])",
+    nogil=True,
+    cache=True,
+)
+def search_frames(  # pragma: no cover
+    soft: NDArray[np.float32],
+    begin: int,
+    ring: NDArray[np.float32],
+    state: NDArray[np.int64],
+    bits: NDArray[np.uint8],
+    octets: NDArray[np.uint8],
+    patterns: NDArray[np.int64],
+    parameters: NDArray[np.int64],
+    counters: NDArray[np.int64],
+    found: NDArray[np.int64],
+) -> int:
+    """Take symbols from ``begin`` on until a frame is found or they end; returns the index behind the last taken.
+
+    ``found[FOUND_OCTETS]`` is negative when there was none.
+    """
+    mask = ring.size - 1
+    taps = parameters[TAPS]
+    invert = parameters[INVERT]
+    position = state[POSITION]
+    channel = state[CHANNEL]
+    raw = state[RAW]
+    found[FOUND_OCTETS] = -1
+    for i in range(begin, soft.size):
+        value = soft[i]
+        ring[position & mask] = value
+        channel = ((channel << 1) | (1 if value > 0 else 0)) & 0xFFFFFF
+        raw = ((raw << 1) | (_parity(channel & taps) ^ invert)) & 0xFF
+        position += 1
+        if raw == 0x7E:
+            state[POSITION] = position
+            if _close(ring, state, bits, octets, patterns, parameters, counters, found):
+                state[CHANNEL] = channel
+                state[RAW] = raw
+                return i + 1
+    state[POSITION] = position
+    state[CHANNEL] = channel
+    state[RAW] = raw
+    return soft.size
