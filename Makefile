@@ -1,0 +1,79 @@
+# Everything a developer or an operator types. `make run` and `make test` are all that a fresh machine needs:
+# both make .venv from the hashed locks first.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TEST_DATA ?= $(GSAGENT_TEST_DATA)
+
+.PHONY: help setup setup-dev run test test-slow check format bench hil docs lock arm clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "gsagent needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version); try: make PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/gsagent doctor --compile
+	@touch $@
+
+$(VENV)/installed-dev: $(BIN)/python requirements-dev.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/gsagent doctor --compile
+	@touch $@ $(VENV)/installed
+
+setup: $(VENV)/installed  ## make .venv and fill the kernel cache
+setup-dev: $(VENV)/installed-dev  ## the same with everything the tests and checks need
+
+run: setup  ## a simulated station on this machine: broker, simulator, agent
+	$(BIN)/gsagent demo
+
+test: setup-dev  ## the tests: offline, within minutes
+	$(BIN)/python -m pytest -q
+
+test-slow: setup-dev  ## the long tests too
+	$(BIN)/python -m pytest -q -m "not hil and not browser and not benchmark"
+
+check: setup-dev arm  ## style, types, import contracts, definitions, the locks for 64-bit ARM
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/gsagent check configs/*.toml configs/satellites/*.toml configs/scenarios/*.toml
+
+format: setup-dev  ## put every file into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+arm: setup-dev  ## resolve the lock for the Raspberry Pi: wheels only, Python 3.11 and 3.13
+	@for version in 3.11 3.13; do \
+	  $(BIN)/uv pip compile --quiet requirements.lock --python-platform aarch64-manylinux_2_28 --python-version $$version \
+	    --only-binary :all: --no-header --output-file $(VENV)/arm-$$version.txt || exit 1; \
+	  echo "64-bit ARM, Python $$version: $$(grep -c '==' $(VENV)/arm-$$version.txt) wheels"; \
+	done
+
+bench: setup-dev  ## measure: ratios against named peers, in one run
+	$(BIN)/python -m pytest -q -s -m benchmark
+
+hil: setup-dev  ## against hardware-shaped peers: real broker, ptys, servers
+	$(BIN)/python -m pytest -q -m hil hil_tests
+
+docs: setup-dev  ## write the generated parts of docs/
+	$(BIN)/python docs/generate.py
+
+LOCK = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --extra broker --group build
+
+lock: setup-dev  ## make the locks anew from pyproject.toml
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --group test --group lint --output-file requirements-dev.lock
+
+clean:  ## remove what was made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist reports
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
