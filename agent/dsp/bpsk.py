@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from agent.dsp import filters, kernels
 from agent.dsp.carrier_recovery import CarrierSearch, PhaseTracker
@@ -71,7 +70,7 @@ class Demodulator:
         self._lowpass = filters.polyphase_bank(filters.lowpass_pulse(edge_hz / sample_rate_hz, half), half)[None]
         matched = filters.rrc_pulse(SAMPLES_PER_SYMBOL, _ROLLOFF, 20.0)
         self._matched = filters.polyphase_bank(matched, 20.0, 1)[None]
-        self._clock_error = 0.001
+        self._clock_error = 0.005
         self._begin(0)
 
     def _usual_carrier_hz(self, signal: Signal) -> float:

@@ -38,7 +38,7 @@ class CarrierSearch:
         self._state = np.zeros(1)
 
     def feed(self, samples: Planar) -> tuple[Planar, float]:
-        """Take samples; give those whose carrier is known, at zero frequency, and where it was (cycles a sample)."""
+        """Take samples; give those whose carrier is known, now at zero, and where it was (cycles a sample)."""
         self._buffer = np.concatenate((self._buffer, samples), axis=1)
         self._delayed = np.concatenate((self._delayed, samples), axis=1)
         count = max(0, self._buffer.shape[1] // self._step - 1)

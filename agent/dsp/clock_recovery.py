@@ -32,11 +32,13 @@ class ClockRecovery:
         """
         self._half = half_window_hops
         shape = 1.0 - (np.arange(-self._half, self._half + 1) / (self._half + 1.0)) ** 2
-        self._window = np.ascontiguousarray(shape)
         widest = 0.4 / (2 * self._half + 1)  # cycles a hop within which the window loses little
         reach = largest_error * HOP_SYMBOLS
         steps = int(np.ceil(max(0.0, reach - widest) / (1.5 * widest)))
         self._errors = np.linspace(-reach, reach, 2 * steps + 1) if steps else np.zeros(1)
+        turns = np.exp(2j * np.pi * np.outer(self._errors, np.arange(-self._half, self._half + 1)))
+        windows = turns * (shape / shape.sum())
+        self._windows = np.ascontiguousarray(np.stack((windows.real, windows.imag), axis=1))
         self._reset(channels)
 
     def _reset(self, channels: int) -> None:
@@ -44,7 +46,7 @@ class ClockRecovery:
         # The stream is preceded by silence, so that the first symbols have a whole window.
         self._buffer = np.zeros((channels, lead), dtype=np.float32)
         self._origin = -lead
-        self._phasors = np.zeros((self._half, 3))
+        self._phasors = np.zeros((3, self._half))
         self._next_phasor = 0
         self._track = np.zeros((0, 2))
         self._track_hop = 0
@@ -57,16 +59,16 @@ class ClockRecovery:
         end = self._origin + self._buffer.shape[1]
         new = max(0, (end - 4 - self._next_phasor * _HOP) // _HOP)
         if new:
-            fresh = np.empty((new, 3))
+            fresh = np.empty((3, new))
             kernels.clock_phasors(self._buffer, self._next_phasor * _HOP - self._origin, fresh)
             self._next_phasor += new
-            self._phasors = np.concatenate((self._phasors, fresh))
-        ready = max(0, self._phasors.shape[0] - 2 * self._half)
+            self._phasors = np.concatenate((self._phasors, fresh), axis=1)
+        ready = max(0, self._phasors.shape[1] - 2 * self._half)
         if not ready:
             return self._nothing()
         track = np.empty((ready, 2))
-        kernels.clock_track(self._phasors, self._window, self._errors, self._state, track)
-        self._phasors = self._phasors[ready:].copy()
+        kernels.clock_track(self._phasors, self._windows, self._errors, self._state, track)
+        self._phasors = self._phasors[:, ready:].copy()
         self._track = np.concatenate((self._track, track))
         return self._take()
 

@@ -56,7 +56,7 @@ class Demodulator:
         self._intake = Intake(signal, sample_rate_hz, round(hop_symbols * sps))
         half = sps / 2 + 4
         self._banks = np.stack([filters.polyphase_bank(filters.box_pulse(w * sps), half) for w in _WIDTHS])
-        self._clock_error = 0.02 if baudrate_bd <= 2400 else 0.0008
+        self._clock_error = 0.02 if baudrate_bd <= 2400 else 0.005
         self._begin(0)
 
     def _begin(self, start_utc_ns: int) -> None:

@@ -55,10 +55,10 @@ def clock_phasors(samples: NDArray[np.float32], first: int, out: NDArray[np.floa
 
     The slope over one symbol, ``y(t + T/2) - y(t - T/2)``, has its greatest power at the transitions and is
     blind to a constant; its filter peaks at half the baud rate, where the clock's line comes from.
-    ``out[h]`` is (real, imaginary, power) of ``sum |slope|^2 * (-j)^n``.
+    ``out[:, h]`` is (real, imaginary, power) of ``sum |slope|^2 * (-j)^n``.
     """
     n_channels = samples.shape[0]
-    for h in range(out.shape[0]):
+    for h in range(out.shape[1]):
         r0, r1, r2, r3 = 0.0, 0.0, 0.0, 0.0
         start = first + 64 * h
         for c in range(n_channels):
@@ -72,45 +72,44 @@ def clock_phasors(samples: NDArray[np.float32], first: int, out: NDArray[np.floa
                 r2 += d * d
                 d = samples[c, n + 5] - samples[c, n + 1]
                 r3 += d * d
-        out[h, 0] = r0 - r2
-        out[h, 1] = r3 - r1
-        out[h, 2] = r0 + r1 + r2 + r3
+        out[0, h] = r0 - r2
+        out[1, h] = r3 - r1
+        out[2, h] = r0 + r1 + r2 + r3
 
 
 @njit(
-    "void(float64[:,::1], float64[::1], float64[::1], float64[::1], float64[:,::1])",
+    "void(float64[:,::1], float64[:,:,::1], float64[::1], float64[::1], float64[:,::1])",
     nogil=True,
     cache=True,
+    fastmath=_REORDER,
 )
 def clock_track(
     phasors: NDArray[np.float64],
-    window: NDArray[np.float64],
+    windows: NDArray[np.float64],
     errors: NDArray[np.float64],
     state: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
     """Estimate the clock's phase in a window centred on every hop of 16 symbols, and unwrap it.
 
-    ``errors`` are the clock errors tried, in cycles a hop. ``state`` carries (phase, error) from call to
-    call, in cycles. ``out[h]`` is (phase of the symbol centres in cycles, unwrapped; line strength 0 to 1).
+    ``windows[e]`` is (real, imaginary) of the window turned against the clock error ``errors[e]`` (cycles a
+    hop). ``state`` carries (phase, error) from call to call, in cycles. ``out[h]`` is (phase of the symbol
+    centres in cycles, unwrapped; line strength 0 to 1).
     """
-    width = window.shape[0]
-    half = width // 2
+    width = windows.shape[2]
     for h in range(out.shape[0]):
         best, best_re, best_im, best_error = -1.0, 0.0, 0.0, 0.0
-        power = 1e-30
-        for w in range(width):
-            power += window[w] * phasors[h + w, 2]
         for e in range(errors.shape[0]):
             re, im = 0.0, 0.0
             for w in range(width):
-                a = 2.0 * np.pi * errors[e] * (w - half)
-                cos, sin = np.cos(a), np.sin(a)
-                re += window[w] * (phasors[h + w, 0] * cos - phasors[h + w, 1] * sin)
-                im += window[w] * (phasors[h + w, 0] * sin + phasors[h + w, 1] * cos)
+                re += windows[e, 0, w] * phasors[0, h + w] - windows[e, 1, w] * phasors[1, h + w]
+                im += windows[e, 1, w] * phasors[0, h + w] + windows[e, 0, w] * phasors[1, h + w]
             size = re * re + im * im
             if size > best:
                 best, best_re, best_im, best_error = size, re, im, errors[e]
+        power = 1e-30
+        for w in range(width):
+            power += phasors[2, h + w]
         # Transitions at fraction -arg/2pi of a symbol; centres half a symbol later.
         phase = 0.5 - np.arctan2(best_im, best_re) / (2.0 * np.pi)
         expected = state[0] + 0.5 * (state[1] + best_error)
@@ -118,7 +117,7 @@ def clock_track(
         state[0] = phase
         state[1] = best_error
         out[h, 0] = phase
-        out[h, 1] = np.sqrt(best) / power
+        out[h, 1] = np.sqrt(best) / power * width
 
 
 @njit(
