@@ -12,12 +12,14 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 from msgspec import field
 
+from agent.config import split_complaint
 from agent.definitions import Definition, Name
 from agent.errors import ConfigError
 from agent.stages import Source
@@ -26,7 +28,6 @@ from firmware_protocols import interface
 Signal: TypeAlias = Literal["octets", "iq", "audio", "samples", "file"]
 """What a kind's blocks hold; ``samples``: IQ or audio as its options say; ``file``: as the file says."""
 
-_PLACE = re.compile(r"^(?P<what>.*?) - at `\$(?P<path>[^`]{0,200})`$", re.DOTALL)
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]{0,100})`")
 
 
@@ -93,8 +94,15 @@ def read_table(table: Mapping[str, Any], where: str) -> SourceTable:
     return options
 
 
-def make_source(table: Mapping[str, Any], where: str) -> tuple[str, ConfiguredSource]:
-    """Check a ``[[source]]`` table and make its source, not yet opened; returns its id too."""
+def make_source(
+    table: Mapping[str, Any], where: str, *, folder: Path | None = None
+) -> tuple[str, ConfiguredSource]:
+    """Check a ``[[source]]`` table and make its source, not yet opened; returns its id too.
+
+    A relative ``path`` in it starts at ``folder``, the station file's.
+    """
+    if folder is not None and isinstance(table.get("path"), str):
+        table = {**table, "path": str(folder / Path(table["path"]).expanduser())}
     options = read_table(table, where)
     source: ConfiguredSource = load(options.kind).Source(options)
     return options.id, source
@@ -117,14 +125,14 @@ def _check_framing(options: OctetTable, where: str) -> None:
 
 def _explained(message: str, kinds_options: type[SourceTable], where: str) -> ConfigError:
     """Turn msgspec's sentence into a place and, for a typo, the nearest field."""
-    placed = _PLACE.match(message)
-    what, path = (placed["what"], placed["path"]) if placed else (message, "")
+    what, path = split_complaint(message)
+    place = f"{where}.{path}" if path else where
     unknown = _UNKNOWN_FIELD.search(what)
     if unknown is None:
-        return ConfigError(what, where=where + path)
-    known = tuple(item.encode_name for item in msgspec.structs.fields(kinds_options))
+        return ConfigError(what, where=place)
     name = unknown["field"]
-    return ConfigError("no such field", where=f"{where}{path}.{name}", mend=_choose(name, known))
+    known = tuple(item.encode_name for item in msgspec.structs.fields(kinds_options))
+    return ConfigError("unknown field", where=f"{place}.{name}", mend=_choose(name, known))
 
 
 def _choose(name: str, known: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from msgspec import Meta, field
 
@@ -20,7 +20,7 @@ from agent.sources import Signal, SourceTable
 from agent.sources.recordings import Recording, open_recording
 from agent.sources.samples import IqFormat, SampleFormat
 
-__all__ = ["SIGNAL", "Options", "Source", "Recording", "open_recording"]
+__all__ = ["SIGNAL", "Options", "Recording", "Source", "open_recording"]
 
 SIGNAL: Signal = "file"
 
@@ -37,8 +37,6 @@ class Options(SourceTable, frozen=True, kw_only=True):
     sample_format: IqFormat | SampleFormat | None = None
     frequency_hz: Annotated[float, Meta(gt=0)] | None = None
     repeat: bool = False
-    framing: str = "kiss"
-    framing_options: dict[str, Any] = field(default_factory=dict)
 
 
 class Source:

@@ -169,7 +169,7 @@ def _settle(descriptor: int) -> None:
 
 def _why_not(path: str, error: OSError | ValueError) -> str:
     """Say in one line why a port cannot be opened, and what to do."""
-    number = getattr(error, "errno", None)
+    number = _number(error)
     if number in (errno.EACCES, errno.EPERM):
         return f"no permission to read {path} ({_permission_mend(path)})"
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
@@ -179,6 +179,14 @@ def _why_not(path: str, error: OSError | ValueError) -> str:
     if number in (errno.ENOTTY, errno.EINVAL, errno.EISDIR):
         return f"{path} is no serial port ({_ports_mend()})"
     return f"{path} cannot be opened: {error}"
+
+
+def _number(error: BaseException) -> int | None:
+    """Find the errno; pyserial leaves it in the error that caused its own."""
+    number = getattr(error, "errno", None)
+    if number is None and error.__context__ is not None and error.__context__.args:
+        number = error.__context__.args[0]
+    return number if isinstance(number, int) else None
 
 
 def _permission_mend(path: str) -> str:
