@@ -33,7 +33,7 @@ BODY_VERSION: Final = 1
 MAX_RECORD_OCTETS: Final = 1 << 20
 """No record is larger: a frame has at most 65,536 octets, a report at most 4,096 parameters."""
 
-_ROW = struct.Struct(">qBqII")
+_ROW = struct.Struct(">qqqII")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -56,7 +56,7 @@ class Row(NamedTuple):
     @property
     def intact(self) -> bool:
         """Whether every octet of the row is the one that was written."""
-        return self.crc == checksum(self.seq, self.kind, self.at_utc_ns, self.satellite, self.body, self.octets)
+        return self.crc == checksum(self.seq, Packed(*self[1:6]))
 
 
 class Packed(NamedTuple):
@@ -75,7 +75,7 @@ class Packed(NamedTuple):
 
     def row(self, seq: int) -> Row:
         """Give it its place in the archive."""
-        return Row(seq, *self, checksum(seq, *self))
+        return Row(seq, *self, checksum(seq, self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,11 @@ def archivable(records: Sequence[Record]) -> list[Archivable]:
     return [cast(Archivable, record) for record in records if is_archived(record)]
 
 
-def checksum(seq: int, kind: int, at_utc_ns: int, satellite: str, body: bytes, octets: bytes) -> int:
+def checksum(seq: int, packed: Packed) -> int:
     """CRC-32 (ISO-HDLC, as zlib) over a row's fields, lengths included so that no field can lend to another."""
-    name = satellite.encode()
-    head = _ROW.pack(seq, kind & 0xFF, at_utc_ns, len(name), len(body))
-    return zlib.crc32(octets, zlib.crc32(body, zlib.crc32(name, zlib.crc32(head))))
+    name = packed.satellite.encode()
+    head = _ROW.pack(seq, packed.kind, packed.at_utc_ns, len(name), len(packed.body))
+    return zlib.crc32(packed.octets, zlib.crc32(packed.body, zlib.crc32(name, zlib.crc32(head))))
 
 
 def pack(record: Archivable, boot: str) -> Packed:
@@ -133,8 +133,9 @@ def pack(record: Archivable, boot: str) -> Packed:
         case Frame():
             link = record.link_frame
             body = [
-                BODY_VERSION, boot, record.satellite is not None, record.downlink, link.offset, link.span, link.check,
-                link.corrected, record.snr_db, record.frequency_offset_hz, record.source, record.norad, record.marking,
+                BODY_VERSION, boot, record.satellite is not None, record.downlink, link.offset, link.span,
+                link.check, link.corrected, record.snr_db, record.frequency_offset_hz, record.source, record.norad,
+                record.marking,
             ]  # fmt: skip
             return Packed(0, record.received_utc_ns, record.satellite or "", _encode(body), link.data)
         case ParameterReport():

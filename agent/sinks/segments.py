@@ -1,0 +1,448 @@
+"""The archive as a directory of segments: which to write, which to read, which to give up.
+
+Synchronous; used by one thread at a time (the archive's worker, or a command of ``gsagent archive``). Knows the
+order of the segments, the sequence, rotation (a new UTC day, or the size), eviction (the oldest first, counted),
+quarantine and salvage. Knows no event loop and no broker.
+
+::
+
+    archive.json  sequence  lock
+    segment-0000000000000001-20261122.sqlite      first sequence number, UTC day it was begun
+    segment-0000000000004097-20261123.sqlite
+    quarantine/                                   damaged files as they were found
+
+A segment's valid rows are those from its first number up to the next segment's: what a failed commit may have left
+behind is thereby never counted twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+from agent.errors import AgentError, SinkUnavailable
+from agent.sinks import sequence
+from agent.sinks.archived import Packed, Row
+from agent.sinks.salvage import salvage_rows
+from agent.sinks.segment import Damaged, Segment, StorageFault, fault_of
+from agent.sinks.segment_files import SegmentFiles, content, has_log, log_of, octets_of, unlink
+
+log = logging.getLogger(__name__)
+
+SEGMENT_MB: Final = 64
+MIN_FREE_MB: Final = 256
+_SURVEY_EVERY_S = 5.0
+
+
+class Segments:
+    """The segments of one station's archive; ``open`` finds or makes them, ``close`` leaves them in order."""
+
+    def __init__(self, directory: Path, *, max_mb: int, min_free_mb: int, writable: bool) -> None:
+        self.directory = directory
+        self._files = SegmentFiles(directory)
+        self.identity = sequence.Identity("", "")
+        self.counters: Counter[str] = Counter()
+        """For the archive's life: evicted_acked, evicted_unacked, lost, damaged, salvaged, quarantined."""
+        self.cursors: dict[str, int] = {}
+        self.next_seq = 1
+        self.writable = writable
+        self._max_octets = max_mb << 20
+        self._segment_octets = min(SEGMENT_MB << 20, self._max_octets // 8)
+        self._min_free_octets = min_free_mb << 20
+        self._starts: list[tuple[int, Path]] = []
+        self._open: dict[Path, Segment] = {}
+        self._damaged_seqs: set[int] = set()
+        self._reserved_through = 0
+        self._jump: tuple[int, int] | None = None
+        self._surveyed_s = 0.0
+        self._current: Segment | None = None
+        self._told: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
+        self.destinations: set[str] = set()
+        """Those now configured: only what one of these has not acknowledged is unacknowledged."""
+
+    # -- opening and closing -----------------------------------------------------------------------------------
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        station: str,
+        *,
+        max_mb: int = 2048,
+        min_free_mb: int = MIN_FREE_MB,
+        writable: bool = True,
+    ) -> Self:
+        """Open an archive, making it when it is to be written and is not there.
+
+        A damaged newest segment is set aside and its rows salvaged. Raises ``SinkUnavailable`` when this cannot be
+        this station's archive, ``StorageFault`` when the medium refuses.
+        """
+        segments = cls(directory, max_mb=max_mb, min_free_mb=min_free_mb, writable=writable)
+        try:
+            if writable:
+                segments._files.lock()
+            segments._identify(station)
+            segments._find()
+            segments._recover()
+        except OSError as exc:
+            segments.abandon()
+            raise fault_of(exc) from exc
+        except AgentError:
+            segments.abandon()
+            raise
+        return segments
+
+    def close(self) -> None:
+        """Close every file; what was reserved and not used is given back. Raises ``StorageFault``."""
+        try:
+            if self.writable and self._reserved_through >= self.next_seq:
+                sequence.write_reservation(self.directory, self.next_seq - 1)
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close every file as after a crash."""
+        for segment in self._open.values():
+            with suppress(sqlite3.Error):
+                segment.close()
+        self._open.clear()
+        self._current = None
+        self._files.unlock()
+
+    def _identify(self, station: str) -> None:
+        found = sequence.read_identity(self.directory)
+        if found is None:
+            found = self._identity_from_segments()
+            if found is None:
+                if not self.writable:
+                    raise SinkUnavailable(f"{self.directory} holds no archive")
+                found = sequence.new_identity(station)
+            if self.writable:
+                sequence.write_identity(self.directory, found)
+        if station and found.station != station:
+            raise SinkUnavailable(
+                f"archive {self.directory} belongs to station {found.station!r}, not {station!r} "
+                "(name another archive.directory)"
+            )
+        self.identity = found
+
+    def _identity_from_segments(self) -> sequence.Identity | None:
+        for _, path in reversed(self._files.listing()):
+            try:
+                segment = Segment.open(path, writable=False)
+            except AgentError:
+                continue
+            try:
+                told = segment.identity()
+            except AgentError:
+                continue
+            finally:
+                segment.close()
+            if told.get("archive") and told.get("station"):
+                return sequence.Identity(told["archive"], told["station"])
+        return None
+
+    def _find(self) -> None:
+        if self.writable:
+            self._files.remove_scratch()
+        self._starts = self._files.listing()
+
+    def _recover(self) -> None:
+        """Bring what the last run left into order, and continue its sequence, cursors and counters."""
+        last = 0
+        told = False
+        for first, path in reversed(list(self._starts)):
+            newest = path == self._starts[-1][1]
+            if told and not has_log(path):
+                continue
+            try:
+                segment = self._segment(path, writable=self.writable and newest)
+                if self.writable:
+                    segment.check()
+                if not told:
+                    told = self._take_state(segment)
+                last = max(last, first - 1, segment.last_seq() or 0)
+            except Damaged as damage:
+                if not self.writable:
+                    raise
+                told = told or self._take_state_of(path)
+                last = max(last, first - 1, self._quarantine(first, path, damage))
+        reserved = sequence.read_reservation(self.directory)
+        if reserved is None:
+            self.next_seq = last + sequence.LEAP if self._starts else 1
+        else:
+            self.next_seq = reserved + 1 if reserved >= last else last + sequence.LEAP
+        if last and self.next_seq > last + 1:
+            self._jump = (last, self.next_seq)
+        if self.writable and self._starts:
+            newest_segment = self._segment(self._starts[-1][1], writable=True)
+            self._current = newest_segment if newest_segment.writable else None
+
+    def _take_state(self, segment: Segment) -> bool:
+        self.cursors = segment.cursors()
+        self.counters = Counter(segment.counters()) + self.counters
+        self._told, self._counted = dict(self.cursors), dict(self.counters)
+        return True
+
+    def _take_state_of(self, path: Path) -> bool:
+        """Take cursors and counters from a damaged segment, if that part of it can still be read."""
+        segment = self._open.get(path)
+        try:
+            return segment is not None and self._take_state(segment)
+        except AgentError:
+            return False
+
+    @property
+    def acked_through(self) -> int:
+        """What every configured destination has: all there is when none is configured."""
+        return min((self.cursors.get(name, 0) for name in self.destinations), default=self.next_seq - 1)
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    def append(self, records: Sequence[Packed], cursors: Mapping[str, int], *, now_utc_ns: int) -> list[Row]:
+        """Give records their numbers and commit them; returns when they are durable.
+
+        ``cursors`` are the destinations' new places, committed along. On ``StorageFault`` nothing was taken, and
+        the next call begins a new segment.
+        """
+        self.cursors.update(cursors)
+        try:
+            return self._append(records, now_utc_ns)
+        except StorageFault:
+            self._current = None
+            raise
+        except Damaged as damage:
+            current, self._current = self._current, None
+            if current is not None:
+                self._quarantine(self._starts[-1][0], current.path, damage)
+            raise StorageFault("damaged", str(damage)) from damage
+        except OSError as exc:
+            raise fault_of(exc) from exc
+
+    def _append(self, records: Sequence[Packed], now_utc_ns: int) -> list[Row]:
+        through = self.next_seq + len(records) - 1
+        if through > self._reserved_through:
+            sequence.write_reservation(self.directory, through + sequence.BLOCK)
+            self._reserved_through = through + sequence.BLOCK
+        segment = self._writable_segment(now_utc_ns)
+        rows = [record.row(self.next_seq + index) for index, record in enumerate(records)]
+        told = {name: seq for name, seq in self.cursors.items() if self._told.get(name) != seq}
+        counted = {name: value for name, value in self.counters.items() if self._counted.get(name) != value}
+        segment.append(rows, cursors=told, counters=counted, jump=self._jump if rows else None)
+        self._told.update(told)
+        self._counted.update(counted)
+        if rows:
+            self._jump = None
+            self.next_seq = through + 1
+        return rows
+
+    def _writable_segment(self, now_utc_ns: int) -> Segment:
+        day = time.strftime("%Y%m%d", time.gmtime(now_utc_ns // 1_000_000_000))
+        now_s = time.monotonic()
+        survey = now_s - self._surveyed_s > _SURVEY_EVERY_S
+        current = self._current
+        if current is not None and current.writable:
+            full = octets_of(current.path) > self._segment_octets
+            if not full and current.path.stem.endswith(day):
+                if survey:
+                    self._surveyed_s = now_s
+                    self.evict()
+                return current
+            if self.next_seq == self._starts[-1][0] and not full:
+                return current  # a day without a record needs no file of its own
+            current.seal()
+        self._surveyed_s = now_s
+        self.evict()
+        path = self._files.name(self.next_seq, day)
+        if self._starts and self._starts[-1][0] == self.next_seq:
+            self._close_file(self._starts[-1][1])
+            self._files.set_aside(self._starts[-1][1])  # holds nothing that was acknowledged
+            self._starts.pop()
+        self._current = self._create(path)
+        self._starts.append((self.next_seq, path))
+        self._jump = None  # a new segment begins at its own number
+        return self._current
+
+    def _create(self, path: Path) -> Segment:
+        created = Segment.create(
+            path,
+            identity={"archive": self.identity.archive, "station": self.identity.station},
+            cursors=self.cursors,
+            counters=self.counters,
+        )
+        self._told, self._counted = dict(self.cursors), dict(self.counters)
+        self._open[path] = created
+        return created
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def read_after(self, seq: int, limit: int) -> list[Row]:
+        """Read up to ``limit`` intact rows after ``seq``, in order; damaged ones are counted and left out.
+
+        A segment whose structure is broken is salvaged on the way. An empty list means there are no more.
+        """
+        found: list[Row] = []
+        tried: set[Path] = set()
+        while len(found) < limit:
+            place = self._segment_after(seq)
+            if place is None:
+                break
+            first, path, before = place
+            try:
+                rows = self._segment(path).rows_after(max(seq, first - 1), limit - len(found), before=before)
+            except Damaged as damage:
+                if not self.writable or path in tried:
+                    log.warning("segment %s cannot be read: %s", path.name, damage)
+                    rows = []
+                else:
+                    tried.add(path)
+                    self._quarantine(first, path, damage)
+                    continue
+            for row in rows:
+                if isinstance(row, Row):
+                    found.append(row)
+                    seq = row.seq
+                else:
+                    self._count_damaged(row)
+                    seq = max(seq, row)
+            if len(rows) == 0:
+                if before is None:
+                    break
+                seq = before - 1
+        return found
+
+    def read_before(self, seq: int, limit: int) -> list[Row]:
+        """Read the last ``limit`` intact rows before ``seq``, newest first."""
+        found: list[Row] = []
+        for index in range(len(self._starts) - 1, -1, -1):
+            first, path = self._starts[index]
+            if first >= seq:
+                continue
+            following = self._starts[index + 1][0] if index + 1 < len(self._starts) else None
+            with suppress(Damaged):
+                before = seq if following is None else min(seq, following)
+                rows = self._segment(path).rows_before(before, limit - len(found), after=first - 1)
+                found += [row for row in rows if isinstance(row, Row)]
+            if len(found) >= limit:
+                break
+        return found
+
+    def oldest_seq(self) -> int | None:
+        """Return the first number still held."""
+        return self._starts[0][0] if self._starts else None
+
+    def count_after(self, seq: int) -> int:
+        """Count what stands after ``seq``: how long a destination's backlog is."""
+        total = 0
+        for index, (first, path) in enumerate(self._starts):
+            following = self._starts[index + 1][0] if index + 1 < len(self._starts) else None
+            if following is not None and following <= seq + 1:
+                continue
+            with suppress(Damaged):
+                total += self._segment(path).count_after(max(seq, first - 1), before=following)
+        return total
+
+    def octets(self) -> int:
+        """Return what the archive takes on the medium, quarantine included."""
+        return sum(octets_of(path) for _, path in self._starts) + sum(
+            path.stat().st_size for path in self._files.quarantined()
+        )
+
+    def paths(self) -> list[tuple[int, Path]]:
+        """List the segments: first number and file."""
+        return list(self._starts)
+
+    # -- giving up -----------------------------------------------------------------------------------------------
+
+    def evict(self) -> None:
+        """Make room, the oldest first and every row counted; raises ``OSError``.
+
+        What exceeds the archive's own bound goes, acknowledged or not. For the medium's sake (another program
+        filled it) only what every destination has goes.
+        """
+        while len(self._starts) > 1 or self._files.quarantined():
+            free, total = self._files.disk()
+            over = self.octets() + self._segment_octets > self._max_octets
+            tight = free < min(self._min_free_octets, total // 10)
+            quarantined = self._files.quarantined()
+            if quarantined and (over or tight):
+                quarantined[0].unlink(missing_ok=True)
+                self.counters["quarantine_evicted"] += 1
+            elif over or (tight and self._starts[1][0] - 1 <= self.acked_through):
+                self._evict_oldest()
+            else:
+                return
+
+    def _evict_oldest(self) -> None:
+        first, path = self._starts[0]
+        following = self._starts[1][0]
+        try:
+            segment = self._segment(path)
+            total = segment.count_after(first - 1, before=following)
+            unacked = segment.count_after(max(first - 1, self.acked_through), before=following)
+        except AgentError:
+            total = unacked = following - first
+        self._close_file(path)
+        unlink(path)
+        self._starts.pop(0)
+        self.counters["evicted_acked"] += total - unacked
+        self.counters["evicted_unacked"] += unacked
+        level = logging.WARNING if unacked else logging.INFO
+        log.log(level, "evicted %s: %d records, %d of them not acknowledged", path.name, total, unacked)
+
+    def _quarantine(self, first: int, path: Path, damage: Damaged) -> int:
+        """Set a damaged segment aside, salvage its intact rows in its place, return the last number."""
+        log.warning("%s: set aside to quarantine/, salvaging", damage)
+        self._close_file(path)
+        index = next(place for place, (_, known) in enumerate(self._starts) if known == path)
+        before = self._starts[index + 1][0] if index + 1 < len(self._starts) else 1 << 62
+        rows = [row for row in salvage_rows(content(path), content(log_of(path))) if first <= row.seq < before]
+        self._files.set_aside(path)
+        self.counters["quarantined"] += 1
+        self.counters["salvaged"] += len(rows)
+        replacement = self._create(path)
+        for start in range(0, len(rows), 1000):
+            replacement.append(rows[start : start + 1000], cursors={}, counters={})
+        replacement.seal()
+        log.warning("%s: %d records salvaged", path.name, len(rows))
+        return rows[-1].seq if rows else first - 1
+
+    def _count_damaged(self, seq: int) -> None:
+        if seq not in self._damaged_seqs:
+            if len(self._damaged_seqs) < 100_000:
+                self._damaged_seqs.add(seq)
+            self.counters["damaged"] += 1
+            log.warning("record %d is not as it was written: left out", seq)
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def _segment_after(self, seq: int) -> tuple[int, Path, int | None] | None:
+        """Find the segment that may hold the first row after ``seq``: first number, file, next segment's first."""
+        for index, (first, path) in enumerate(self._starts):
+            following = self._starts[index + 1][0] if index + 1 < len(self._starts) else None
+            if following is None or following > seq + 1:
+                return first, path, following
+        return None
+
+    def _segment(self, path: Path, *, writable: bool = False) -> Segment:
+        segment = self._open.get(path)
+        if segment is None:
+            for other in [known for known, held in self._open.items() if not held.writable and not held.suspect]:
+                self._close_file(other)
+            segment = self._open[path] = Segment.open(path, writable=writable)
+        return segment
+
+    def _close_file(self, path: Path) -> None:
+        segment = self._open.pop(path, None)
+        if segment is not None:
+            with suppress(sqlite3.Error):
+                segment.close()
+        if self._current is segment:
+            self._current = None
