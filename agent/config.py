@@ -183,6 +183,26 @@ def load_satellite(name: str, extra_directories: Iterable[Path] = ()) -> tuple[s
     return entry.slug, entry.satellite
 
 
+def read_satyaml(path: Path) -> tuple[str, Satellite]:
+    """Read a SatYAML file as it is; its slug is made of the file's name."""
+    import yaml
+
+    from agent.telemetry.importers import satyaml
+
+    try:
+        if path.stat().st_size > MAX_FILE_OCTETS:
+            raise ConfigError(f"larger than {MAX_FILE_OCTETS} octets", where=str(path))
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"cannot be read: {exc.strerror}", where=str(path)) from exc
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
+        raise ConfigError(f"not valid YAML: {' '.join(str(exc).split())}", where=str(path)) from exc
+    try:
+        return satyaml.slug_of(path.stem), satyaml.satellite(document)
+    except ConfigError as exc:
+        raise ConfigError(exc.what, where=f"{path}: {exc.where}".rstrip(": "), mend=exc.mend) from exc
+
+
 def find_satellite(name: str, extra_directories: Iterable[Path] = ()) -> CatalogEntry:
     """Find a satellite by path, slug, name, alias or catalogue number."""
     if name.endswith(".toml"):

@@ -1,0 +1,277 @@
+"""One transmitter's chain, from samples or octets to reports: demodulator ► deframers ► extractors ► decoder.
+
+Knows the order of the stages, which soft-symbol stream feeds which deframer, how an offset in a stream becomes a
+time, and that a frame found by several hypotheses is one frame. Does not know how any stage does its work, what
+time it is, or where samples come from.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from agent import definitions, dsp
+from agent.errors import DecodeError
+from agent.records import AudioBlock, Frame, IqBlock, PacketRecord, ParameterReport, Record, SymbolBlock, UtcNs
+from agent.telemetry.decoder import Decoder
+from firmware_protocols import interface
+from firmware_protocols.interface import LinkFrame, Packet
+
+if TYPE_CHECKING:
+    from agent.stages import Demodulator
+
+NS_PER_S = 1_000_000_000
+REMEMBERED_BLOCKS = 4096
+REMEMBERED_FRAMES = 256
+MAX_PACKETS_PER_FRAME = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Transmitter:
+    """Who transmits: a satellite's slug and definition (``None`` when decoding without one) and its downlink."""
+
+    slug: str | None
+    satellite: definitions.Satellite | None
+    downlink: definitions.Downlink
+
+    @property
+    def marking(self) -> str:
+        """The release marking of everything this transmitter says."""
+        return self.satellite.marking if self.satellite else "U"
+
+    @property
+    def norad(self) -> int | None:
+        """The catalogue number, when the satellite is known."""
+        return self.satellite.norad if self.satellite else None
+
+
+class FrameReader:
+    """From checked frames to packets and parameter reports: extractors ► decoder.
+
+    ``rejected`` counts frames and packets that were refused, by reason.
+    """
+
+    def __init__(self, transmitter: Transmitter) -> None:
+        self.transmitter = transmitter
+        self.rejected: Counter[str] = Counter()
+        self._extractors = [
+            (choice.protocol, interface.make_extractor(choice.protocol, choice.options))
+            for choice in transmitter.downlink.extract
+        ]
+        satellite = transmitter.satellite
+        self._decoder = Decoder(satellite) if satellite is not None and satellite.packets else None
+
+    def read(self, frame: Frame) -> list[PacketRecord | ParameterReport]:
+        """Take one frame apart; a frame that holds nothing known gives an empty list and a count."""
+        if not self._extractors:
+            whole = Packet(frame.link_frame.data)
+            report = self._decode(whole, frame.received_utc_ns, None)
+            return [report] if report else []
+        packets = [Packet(frame.link_frame.data)]
+        protocol = ""
+        for protocol, extractor in self._extractors:
+            before = extractor.rejected.copy()
+            # A packet keeps the headers of the layers outside it, so that a rule may ask for any of them.
+            packets = [
+                Packet(inner.data, {**outer.header, **inner.header}, inner.sequence_count)
+                for outer in packets
+                for inner in extractor.feed(outer.data)[:MAX_PACKETS_PER_FRAME]
+            ]
+            self.rejected.update(extractor.rejected - before)
+        records: list[PacketRecord | ParameterReport] = []
+        for packet in packets:
+            generated = packet.header.get("generated_utc_ns")
+            generated_utc_ns = generated if isinstance(generated, int) else None
+            records.append(
+                PacketRecord(
+                    satellite=frame.satellite,
+                    downlink=frame.downlink,
+                    protocol=protocol,
+                    packet=packet,
+                    received_utc_ns=frame.received_utc_ns,
+                    generated_utc_ns=generated_utc_ns,
+                    marking=frame.marking,
+                )
+            )
+            report = self._decode(packet, frame.received_utc_ns, generated_utc_ns)
+            if report:
+                records.append(report)
+        return records
+
+    def _decode(
+        self, packet: Packet, received_utc_ns: UtcNs, generated_utc_ns: UtcNs | None
+    ) -> ParameterReport | None:
+        if self._decoder is None:
+            return None
+        try:
+            return self._decoder.decode(
+                self.transmitter.downlink.name, packet, received_utc_ns, generated_utc_ns=generated_utc_ns
+            )
+        except DecodeError as exc:
+            self.rejected[exc.reason] += 1
+            return None
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One hypothesis: its deframer, and where and when each block of its symbols began."""
+
+    deframer: interface.SymbolDeframer
+    fed: int = 0
+    starts: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
+    blocks: deque[SymbolBlock] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
+
+    def remember(self, block: SymbolBlock) -> None:
+        self.starts.append(self.fed)
+        self.blocks.append(_without_symbols(block))
+        self.fed += len(block.soft)
+
+    def at(self, offset: int) -> tuple[SymbolBlock, int]:
+        """Find the block that holds an offset, and how far inside it lies."""
+        index = max(0, bisect_right(self.starts, offset) - 1)
+        return self.blocks[index], offset - self.starts[index]
+
+
+def _without_symbols(block: SymbolBlock) -> SymbolBlock:
+    return SymbolBlock(
+        block.soft[:0], block.baudrate_bd, block.start_utc_ns, block.snr_db, block.frequency_offset_hz, block.stream
+    )
+
+
+class Downlink:
+    """The chain of one transmitter behind one source.
+
+    ``feed`` takes blocks centred on the downlink and returns frames, packets and reports in the order the
+    frames were completed. ``rejected`` counts refusals by reason over all hypotheses.
+    """
+
+    def __init__(
+        self, transmitter: Transmitter, *, signal: Literal["iq", "audio"], sample_rate_hz: float, source: str = ""
+    ) -> None:
+        self.transmitter = transmitter
+        self.source = source
+        self.reader = FrameReader(transmitter)
+        downlink = transmitter.downlink
+        self._demodulator: Demodulator = dsp.make_demodulator(
+            downlink.modulation, downlink.baudrate_bd, downlink.modulation_options, signal, sample_rate_hz
+        )
+        self._streams: dict[int, _Stream] = {}
+        self._recent: deque[tuple[UtcNs, UtcNs, bytes]] = deque(maxlen=REMEMBERED_FRAMES)
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Count what was refused, by reason.
+
+        Hypotheses see the same signal, so a deframer's reason counts as often as in the hypothesis that saw it
+        most, not once for each.
+        """
+        total = self.reader.rejected.copy()
+        per_reason: Counter[str] = Counter()
+        for stream in self._streams.values():
+            per_reason |= stream.deframer.rejected
+        return total + per_reason
+
+    def feed(self, block: IqBlock | AudioBlock) -> list[Record]:
+        """Take a block and return what it completed."""
+        return self._collect(self._demodulator.feed(block))
+
+    def flush(self) -> list[Record]:
+        """End the stream: return what is still inside."""
+        records = self._collect(self._demodulator.flush())
+        found = [(stream, frame) for stream in self._streams.values() for frame in stream.deframer.flush()]
+        return records + self._records(found)
+
+    def _collect(self, blocks: Iterable[SymbolBlock]) -> list[Record]:
+        found: list[tuple[_Stream, LinkFrame]] = []
+        for block in blocks:
+            stream = self._streams.get(block.stream)
+            if stream is None:
+                stream = self._streams[block.stream] = _Stream(self._new_deframer())
+            elif block.first:
+                found += [(stream, frame) for frame in stream.deframer.flush()]
+            stream.remember(block)
+            found += [(stream, frame) for frame in stream.deframer.feed(block.soft)]
+        return self._records(found)
+
+    def _new_deframer(self) -> interface.SymbolDeframer:
+        choice = self.transmitter.downlink.framing
+        _, deframer = interface.make_deframer(choice.protocol, choice.options)
+        return deframer
+
+    def _records(self, found: list[tuple[_Stream, LinkFrame]]) -> list[Record]:
+        timed = []
+        for stream, link_frame in found:
+            block, inside = stream.at(link_frame.offset)
+            start_utc_ns = block.start_utc_ns + round(inside / block.baudrate_bd * NS_PER_S)
+            span_ns = round(link_frame.span / block.baudrate_bd * NS_PER_S)
+            middle, _ = stream.at(link_frame.offset + link_frame.span // 2)
+            timed.append((start_utc_ns, span_ns, link_frame, middle))
+        # Earliest first; of two finds of one frame the one with fewer repairs is kept.
+        timed.sort(key=lambda item: (item[0] // (NS_PER_S // 20), item[2].corrected))
+        records: list[Record] = []
+        for start_utc_ns, span_ns, link_frame, middle in timed:
+            if self._is_duplicate(start_utc_ns, span_ns, link_frame.data):
+                continue
+            frame = make_frame(
+                self.transmitter,
+                link_frame,
+                start_utc_ns,
+                snr_db=middle.snr_db,
+                frequency_offset_hz=middle.frequency_offset_hz,
+                source=self.source,
+            )
+            records.append(frame)
+            records += self.reader.read(frame)
+        return records
+
+    def _is_duplicate(self, start_utc_ns: UtcNs, span_ns: int, data: bytes) -> bool:
+        """Say whether another hypothesis gave these octets at this time; two sendings are a span apart."""
+        for other_start, other_span, other_data in self._recent:
+            if other_data == data and abs(other_start - start_utc_ns) < max(other_span, span_ns) // 2:
+                return True
+        self._recent.append((start_utc_ns, span_ns, data))
+        return False
+
+
+def make_frame(
+    transmitter: Transmitter,
+    link_frame: LinkFrame,
+    received_utc_ns: UtcNs,
+    *,
+    snr_db: float | None = None,
+    frequency_offset_hz: float | None = None,
+    source: str = "",
+) -> Frame:
+    """Say who sent a link frame and when."""
+    return Frame(
+        satellite=transmitter.slug,
+        downlink=transmitter.downlink.name,
+        link_frame=link_frame,
+        received_utc_ns=received_utc_ns,
+        snr_db=snr_db,
+        frequency_offset_hz=frequency_offset_hz,
+        source=source,
+        norad=transmitter.norad,
+        marking=transmitter.marking,
+    )
+
+
+def check_downlink(downlink: definitions.Downlink) -> None:
+    """Check that modem, framing and extractors exist and take these options; raises ``ValueError``/``LookupError``.
+
+    Makes each of them once, since that is what will be done with them.
+    """
+    dsp.make_demodulator(
+        downlink.modulation, downlink.baudrate_bd, downlink.modulation_options, "iq", 8 * downlink.baudrate_bd
+    )
+    interface.make_deframer(downlink.framing.protocol, downlink.framing.options)
+    for choice in downlink.extract:
+        interface.make_extractor(choice.protocol, choice.options)
+
+
+def header_values(header: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Pick header fields by name, ``None`` for those a protocol does not have."""
+    return {name: header.get(name) for name in names}

@@ -1,0 +1,190 @@
+"""One source's chain: what it gives is brought to the downlinks that can be inside it.
+
+Knows that wideband samples go through the channelizer to every downlink in the passband, that audio is one
+downlink already, and that octets come from a TNC that did the rest. Does not know the source itself. A plain
+object: the runtime calls ``feed`` in a thread for samples, inline for octets, one call at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent.definitions import Downlink as Downlink_
+from agent.definitions import ProtocolChoice
+from agent.downlink import Downlink, FrameReader, Transmitter, make_frame
+from agent.dsp.channelizer import Channelizer
+from agent.records import AudioBlock, Block, Frame, IqBlock, OctetBlock, Record
+from firmware_protocols import interface
+from firmware_protocols.interface import LinkFrame
+
+NOBODY = Transmitter(
+    None,
+    None,
+    Downlink_(name="unknown", frequency_hz=1.0, modulation="fsk", baudrate_bd=1.0, framing=ProtocolChoice(protocol="kiss")),
+)
+"""Who sent a frame that no configured satellite claims."""
+
+USABLE_BAND = 0.92
+"""The part of a source's sample rate that its anti-alias filter leaves usable."""
+
+
+class Receiver:
+    """Everything that listens to one source.
+
+    ``octet_framing`` names the protocol that finds frames in octets. ``rejected`` counts refusals by reason;
+    ``frames`` counts frames that passed.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        transmitters: Sequence[Transmitter],
+        *,
+        octet_framing: str = "kiss",
+        octet_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.source = source
+        self.transmitters = tuple(transmitters)
+        self.frames = 0
+        self.lost = 0
+        self._octet_framing = octet_framing
+        self._octet_options = dict(octet_options or {})
+        self._octets: interface.OctetDeframer | None = None
+        self._readers: list[FrameReader] | None = None
+        self._tuned: tuple[str, float, float] | None = None
+        self._channelizer: Channelizer | None = None
+        self._downlinks: list[Downlink] = []
+        self._outside: tuple[str, ...] = ()
+        self._rejected_before: Counter[str] = Counter()
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Count what was refused, by reason."""
+        total = self._rejected_before.copy()
+        for downlink in self._downlinks:
+            total += downlink.rejected
+        if self._octets is not None:
+            total += self._octets.rejected
+        for reader in self._readers or ():
+            total += reader.rejected
+        return total
+
+    def rejected_by_downlink(self) -> dict[tuple[str, str], Counter[str]]:
+        """Count what was refused for each downlink of a known satellite."""
+        counts: dict[tuple[str, str], Counter[str]] = {}
+        chains = [(item.transmitter, item.rejected) for item in self._downlinks]
+        chains += [(item.transmitter, item.rejected) for item in self._readers or ()]
+        for transmitter, rejected in chains:
+            if transmitter.slug is not None:
+                counts[transmitter.slug, transmitter.downlink.name] = rejected
+        return counts
+
+    @property
+    def outside_band(self) -> tuple[str, ...]:
+        """Name the downlinks that the present tuning cannot see."""
+        return self._outside
+
+    def feed(self, block: Block) -> list[Record]:
+        """Take a block and return the records it completed."""
+        self.lost += block.lost_before
+        if isinstance(block, OctetBlock):
+            records = self._feed_octets(block)
+        elif isinstance(block, AudioBlock):
+            records = self._feed_audio(block)
+        else:
+            records = self._feed_iq(block)
+        self._count(records)
+        return records
+
+    def flush(self) -> list[Record]:
+        """End the stream: return what is still inside every stage."""
+        records: list[Record] = []
+        if self._channelizer is not None:
+            for downlink, blocks in zip(self._downlinks, self._channelizer.flush(), strict=True):
+                for block in blocks:
+                    records += downlink.feed(block)
+        for downlink in self._downlinks:
+            records += downlink.flush()
+        if self._octets is not None:
+            for link_frame in self._octets.flush():
+                records += self._attribute(link_frame, 0)
+        self._count(records)
+        return records
+
+    def _count(self, records: Sequence[Record]) -> None:
+        self.frames += sum(isinstance(record, Frame) for record in records)
+
+    # -- octets ------------------------------------------------------------------------------------------
+
+    def _feed_octets(self, block: OctetBlock) -> list[Record]:
+        if self._octets is None:
+            _, self._octets = interface.make_deframer(self._octet_framing, self._octet_options)
+        if block.lost_before:
+            self._octets.flush()
+        records: list[Record] = []
+        for link_frame in self._octets.feed(block.data):
+            records += self._attribute(link_frame, block.received_utc_ns)
+        return records
+
+    def _attribute(self, link_frame: LinkFrame, received_utc_ns: int) -> list[Record]:
+        """Say whose frame came out of a TNC: the first transmitter whose packets it fits.
+
+        A frame that fits none belongs to the only satellite there is, or to none.
+        """
+        if self._readers is None:
+            self._readers = [FrameReader(transmitter) for transmitter in self.transmitters]
+        if link_frame.reported_utc_ms is not None:
+            received_utc_ns = link_frame.reported_utc_ms * 1_000_000
+        if not self._readers:
+            return [make_frame(NOBODY, link_frame, received_utc_ns, source=self.source)]
+        for reader in self._readers:
+            if len(self._readers) == 1 or reader.recognises(link_frame.data):
+                frame = make_frame(reader.transmitter, link_frame, received_utc_ns, source=self.source)
+                return [frame, *reader.read(frame)]
+        return [make_frame(NOBODY, link_frame, received_utc_ns, source=self.source)]
+
+    # -- samples -----------------------------------------------------------------------------------------
+
+    def _feed_audio(self, block: AudioBlock) -> list[Record]:
+        self._tune(("audio", block.sample_rate_hz, 0.0))
+        records: list[Record] = []
+        for downlink in self._downlinks:
+            records += downlink.feed(block)
+        return records
+
+    def _feed_iq(self, block: IqBlock) -> list[Record]:
+        self._tune(("iq", block.sample_rate_hz, block.center_frequency_hz))
+        if self._channelizer is None:
+            return []
+        records: list[Record] = []
+        for downlink, blocks in zip(self._downlinks, self._channelizer.feed(block), strict=True):
+            for channel_block in blocks:
+                records += downlink.feed(channel_block)
+        return records
+
+    def _tune(self, tuned: tuple[str, float, float]) -> None:
+        """Make the chains for what the source gives now; a source that was retuned begins anew."""
+        if tuned == self._tuned:
+            return
+        self._rejected_before = self.rejected
+        signal, sample_rate_hz, center_hz = tuned
+        self._tuned = tuned
+        self._channelizer = None
+        self._downlinks = []
+        if signal == "audio":
+            self._downlinks = [self._downlink(item, "audio", sample_rate_hz) for item in self.transmitters]
+            return
+        inside, outside = [], []
+        for transmitter in self.transmitters:
+            # A recording that does not know its centre was made at the downlink's.
+            offset_hz = transmitter.downlink.frequency_hz - center_hz if center_hz else 0.0
+            half_hz = dsp.occupied_bandwidth_hz(transmitter.downlink) / 2
+            if abs(offset_hz) + half_hz <= sample_rate_hz / 2 * USABLE_BAND or not center_hz:
+                inside.append((transmitter, offset_hz))
+            else:
+                outside.append(f"{transmitter.slug}/{transmitter.downlink.name}")
+        self._outside = tuple(outside)
+        if not inside:
+            return

@@ -1,0 +1,150 @@
+"""One source at work: a reader that never waits for anything but the source, and a receiver that takes its blocks.
+
+Knows reconnection, drops and their count, and that samples are worked on in a thread while octets are cheap
+enough to take inline. Does not know what a record means or where it goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from agent.channel import Backoff, Channel, Closed, Overflow
+from agent.errors import AgentError, EndOfStream, SourceLost
+from agent.receiver import Receiver
+from agent.records import Block, OctetBlock, Record
+from agent.sources import ConfiguredSource
+
+log = logging.getLogger("agent.source")
+
+SAMPLE_BLOCKS = 40
+"""A block of samples is at most 50 ms: two seconds of the band wait for the receiver, then the oldest is dropped."""
+
+OCTET_BLOCKS = 2000
+
+Take = Callable[[Sequence[Record]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class FeedState:
+    """What can be said about a source now; ``error`` is why it is not online."""
+
+    online: bool = False
+    last_utc_ns: int | None = None
+    blocks: int = 0
+    units: int = 0
+    dropped: int = 0
+    frames: int = 0
+    error: str | None = None
+    ended: bool = False
+
+
+class Feed:
+    """A source with its receiver.
+
+    ``changed`` is called when the state changed in a way worth telling at once (online, offline, ended).
+    """
+
+    def __init__(
+        self,
+        source_id: str,
+        make: Callable[[], ConfiguredSource],
+        receiver: Receiver,
+        take: Take,
+        *,
+        changed: Callable[[Feed], None],
+        lossless: bool = False,
+        octets: bool = False,
+    ) -> None:
+        self.source_id = source_id
+        self.receiver = receiver
+        self.state = FeedState()
+        self._make = make
+        self._take = take
+        self._changed = changed
+        self._lost = 0
+        self._channel: Channel[Block] = Channel(
+            OCTET_BLOCKS if octets else SAMPLE_BLOCKS, Overflow.WAIT if lossless else Overflow.DROP_OLDEST
+        )
+
+    async def read(self) -> None:
+        """Read until the source is exhausted, reopening it whenever it is lost; cancelled at shutdown."""
+        backoff = Backoff(first_s=0.25, max_s=30.0)
+        try:
+            while True:
+                try:
+                    async with self._make() as source:
+                        backoff.reset()
+                        await self._read_open(source)
+                except EndOfStream as exc:
+                    self._ended(str(exc))
+                    return
+                except (SourceLost, AgentError, OSError) as exc:
+                    self._offline(str(exc))
+                await asyncio.sleep(backoff.next_s())
+        finally:
+            await self._channel.close()
+
+    async def _read_open(self, source: ConfiguredSource) -> None:
+        while True:
+            block = await source.read()
+            if not self.state.online:
+                self._online()
+            self.state.last_utc_ns = time.time_ns()
+            self.state.blocks += 1
+            self.state.units += _units(block)
+            pushed_out = await self._channel.send(block)
+            if pushed_out is not None:
+                self._lost += _units(pushed_out) + pushed_out.lost_before
+                self.state.dropped += _units(pushed_out)
+
+    async def receive(self) -> None:
+        """Take blocks until the channel is closed and empty, then what is still inside the chain."""
+        while True:
+            try:
+                block = await self._channel.receive()
+            except Closed:
+                break
+            # What was dropped was older than this block and younger than the one before it.
+            if self._lost:
+                block = replace(block, lost_before=block.lost_before + self._lost)
+                self._lost = 0
+            if isinstance(block, OctetBlock):
+                records = self.receiver.feed(block)
+            else:
+                records = await asyncio.to_thread(self.receiver.feed, block)
+            if records:
+                self.state.frames = self.receiver.frames
+                await self._take(records)
+        records = await asyncio.to_thread(self.receiver.flush)
+        self.state.frames = self.receiver.frames
+        if records:
+            await self._take(records)
+
+    def _online(self) -> None:
+        log.info("%s: receiving", self.source_id)
+        self.state.online = True
+        self.state.error = None
+        self._changed(self)
+
+    def _offline(self, reason: str) -> None:
+        # One line per change of state, not one per attempt.
+        if self.state.online or self.state.error != reason:
+            log.warning("%s: %s", self.source_id, reason)
+        self.state.online = False
+        self.state.error = reason
+        self._changed(self)
+
+    def _ended(self, reason: str) -> None:
+        log.info("%s: %s", self.source_id, reason or "has nothing more to give")
+        self.state.online = False
+        self.state.ended = True
+        self.state.error = None
+        self._changed(self)
+
+
+def _units(block: Block) -> int:
+    return len(block.data) if isinstance(block, OctetBlock) else len(block.samples)

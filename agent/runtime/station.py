@@ -1,0 +1,360 @@
+"""The agent: the TaskGroup, and the way of a record from a receiver to the archive and then to the brokers.
+
+Knows in which order things start and end, what is archived and what is only published, and what the station
+says of itself. Does not know how any of it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from agent import __version__
+from agent.config import StationConfig
+from agent.definitions import Broker
+from agent.downlink import Transmitter, check_downlink
+from agent.errors import AgentError, ConfigError
+from agent.health.monitor import Monitor
+from agent.receiver import Receiver
+from agent.records import (
+    Alarm,
+    Frame,
+    HealthStatus,
+    LinkStatus,
+    LookAngles,
+    PacketRecord,
+    ParameterReport,
+    PassEvent,
+    Record,
+    Station,
+)
+from agent.runtime import host
+from agent.runtime.feed import Feed
+from agent.runtime.passes import PassWatch, Sky
+from agent.sinks import payloads
+from agent.sinks.archive import Archive
+from agent.sinks.embedded_broker import EmbeddedBroker
+from agent.sinks.publisher import Publisher
+from agent.sources import OctetTable, SourceTable, make_source, read_table
+
+log = logging.getLogger("agent")
+
+STATION_EVERY_S = 10.0
+DRAIN_S = 2.0
+"""How long shutdown waits for what is already received to reach the archive."""
+
+MAX_PENDING_WRITES = 64
+
+
+def check_station(config: StationConfig) -> list[SourceTable]:
+    """Check what the schema cannot: sources, modems, protocols; raises ``ConfigError`` with the place."""
+    tables = []
+    seen: set[str] = set()
+    for index, table in enumerate(config.file.sources):
+        place = config.place(f"source[{index}]")
+        options = read_table(table, place)
+        if options.id in seen:
+            raise ConfigError(f"two sources are called {options.id!r}", where=place, mend="give each its own id")
+        seen.add(options.id)
+        for slug in options.satellites:
+            if slug not in config.satellites:
+                raise ConfigError(
+                    f"source {options.id!r} wants satellite {slug!r}, which is not in `satellites`",
+                    where=place,
+                    mend=f"add it there, or choose of: {', '.join(config.satellites) or 'none'}",
+                )
+        tables.append(options)
+    for slug, satellite in config.satellites.items():
+        for downlink in satellite.downlinks:
+            try:
+                check_downlink(downlink)
+            except (ValueError, LookupError) as exc:
+                raise ConfigError(f"satellite {slug}, downlink {downlink.name}: {exc}") from exc
+    return tables
+
+
+class Agent:
+    """One station at work.
+
+    ``run`` returns when ``stop`` is set and everything received is in the archive. ``first_reading`` is set
+    when the first parameter report has been archived.
+    """
+
+    def __init__(self, config: StationConfig, *, http_port: int | None = None) -> None:
+        self.config = config
+        self.boot = secrets.token_hex(4)
+        self.stop = asyncio.Event()
+        self.started_utc_ns = time.time_ns()
+        self.first_reading = asyncio.Event()
+        self.frames: Counter[str] = Counter()
+        self.monitor = Monitor(config.satellites)
+        self.feeds: list[Feed] = []
+        self.publishers: list[Publisher] = []
+        self.watch: PassWatch | None = None
+        self.http_port = http_port if http_port is not None else config.file.http_port
+        self._tables = check_station(config)
+        self._archive: Archive | None = None
+        self._writes: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(MAX_PENDING_WRITES)
+        self._counted: dict[str, Counter[str]] = {}
+
+    # -- life --------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Work until ``stop`` is set."""
+        file = self.config.file
+        async with AsyncExitStack() as stack:
+            brokers = file.brokers
+            if not brokers:
+                embedded = await stack.enter_async_context(EmbeddedBroker(1883))
+                brokers = (Broker(port=embedded.port),)
+            self._archive = await stack.enter_async_context(
+                Archive(
+                    self.config.resolve(file.archive.directory),
+                    file.station.name,
+                    max_mb=file.archive.max_mb,
+                    commit_interval_s=file.archive.commit_interval_s,
+                )
+            )
+            self.publishers = [self._publisher(broker, self._archive) for broker in brokers]
+            self.feeds = [self._feed(index, table) for index, table in enumerate(self._tables)]
+            self.watch = self._pass_watch()
+            self._publish_schemas()
+            if self.http_port is not None:
+                from agent.dashboard.status_page import StatusPage
+
+                await stack.enter_async_context(StatusPage(self.http_port, self.describe))
+            await self._work()
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as outer:
+            publishing = [outer.create_task(item.run(), name=f"publisher {item.name}") for item in self.publishers]
+            ticking = [
+                outer.create_task(self._tick(), name="health tick"),
+                outer.create_task(self._say_how_it_is(), name="station status"),
+            ]
+            if self.watch is not None:
+                ticking.append(outer.create_task(self.watch.run(), name="pass watch"))
+            readers = [outer.create_task(feed.read(), name=f"reader {feed.source_id}") for feed in self.feeds]
+            receivers = [
+                outer.create_task(feed.receive(), name=f"receiver {feed.source_id}") for feed in self.feeds
+            ]
+            await self.stop.wait()
+            # Readers end first; what they have read flows downstream and is kept; then the rest may go.
+            for task in (*readers, *ticking):
+                task.cancel()
+            try:
+                async with asyncio.timeout(DRAIN_S):
+                    await asyncio.gather(*receivers)
+                    await self._all_written()
+            except TimeoutError:
+                log.warning("not everything received could be kept within %.0f s", DRAIN_S)
+                for task in receivers:
+                    task.cancel()
+            for task in publishing:
+                task.cancel()
+
+    # -- the way of a record ------------------------------------------------------------------------------
+
+    async def _take(self, records: Sequence[Record]) -> None:
+        """Judge records and send them on; returns at once unless the archive is far behind."""
+        durable: list[Record] = []
+        live: list[Record] = []
+        for record in records:
+            durable_now = isinstance(record, Frame | ParameterReport | PassEvent)
+            (durable if durable_now else live).append(record)
+            if isinstance(record, Frame):
+                if record.satellite is not None:
+                    self.frames[record.satellite] += 1
+                self._sort(self.monitor.observe_frame(record), durable, live)
+            elif isinstance(record, ParameterReport):
+                self._sort(self.monitor.observe(record), durable, live)
+        await self._keep(durable, [record for record in live if not isinstance(record, PacketRecord)])
+
+    @staticmethod
+    def _sort(judged: Sequence[Record], durable: list[Record], live: list[Record]) -> None:
+        for record in judged:
+            if isinstance(record, Alarm):
+                durable.append(record)
+            live.append(record)
+
+    async def _keep(self, durable: Sequence[Record], live: Sequence[Record]) -> None:
+        """Write what lasts, then publish what is live: nothing is announced before it is kept."""
+        if not durable:
+            self._publish_live(live)
+            return
+        await self._room.acquire()
+        task = asyncio.create_task(self._write(durable, live), name="archive write")
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _write(self, durable: Sequence[Record], live: Sequence[Record]) -> None:
+        assert self._archive is not None  # noqa: S101 - made before any feed
+        try:
+            await self._archive.write(durable)
+        finally:
+            self._room.release()
+        if any(isinstance(record, ParameterReport) for record in durable):
+            self.first_reading.set()
+        self._publish_live(live)
+
+    async def _all_written(self) -> None:
+        while self._writes:
+            await asyncio.gather(*self._writes)
+
+    def _publish_live(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if isinstance(record, HealthStatus | LinkStatus | LookAngles | Alarm):
+                for publisher in self.publishers:
+                    publisher.publish_state(record)
+
+    # -- what the station says of itself -------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        """Let time pass for the health of everything: staleness, links, shelved alarms."""
+        while True:
+            await asyncio.sleep(self.config.file.health_tick_s)
+            self._count_rejected()
+            durable: list[Record] = []
+            live: list[Record] = []
+            self._sort(self.monitor.tick(time.time_ns()), durable, live)
+            await self._keep(durable, live)
+
+    def _count_rejected(self) -> None:
+        """Pass on what the receivers refused since last time."""
+        for feed in self.feeds:
+            for (slug, downlink), total in feed.receiver.rejected_by_downlink().items():
+                key = f"{feed.source_id}/{slug}/{downlink}"
+                new = total - self._counted.get(key, Counter())
+                if new:
+                    self.monitor.count_rejected(slug, downlink, new)
+                    self._counted[key] = total.copy()
+
+    async def _say_how_it_is(self) -> None:
+        while True:
+            self._set_state("station", payloads.station_payload(self.describe()))
+            for feed in self.feeds:
+                self._source_changed(feed)
+            await asyncio.sleep(STATION_EVERY_S)
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the station's state, flat, units in the names; what is not known is ``None``."""
+        archive = self._archive.stats() if self._archive is not None else None
+        directory = self.config.resolve(self.config.file.archive.directory)
+        sky = self.watch.sky if self.watch is not None else Sky()
+        return {
+            "station": self.config.file.station.name,
+            "version": __version__,
+            "boot": self.boot,
+            "ts": time.time_ns() // 1_000_000,
+            "uptime_s": round((time.time_ns() - self.started_utc_ns) / 1e9, 1),
+            "clock": host.clock_state(),
+            "cpu_temp_c": host.cpu_temperature_c(),
+            "disk_free_mb": _round(host.disk_free_mb(directory)),
+            "memory_mb": _round(host.resident_mb()),
+            "archive": archive,
+            "satellites": list(self.config.satellites),
+            "frames": dict(self.frames),
+            "sources": {feed.source_id: self._source(feed) for feed in self.feeds},
+            "brokers": {item.name: item.connected for item in self.publishers},
+            "passes": [item for item in sky.passes[:20]],
+            "no_passes": dict(sky.notes),
+        }
+
+    def _source(self, feed: Feed) -> dict[str, Any]:
+        state = feed.state
+        return {
+            "online": state.online,
+            "ended": state.ended,
+            "last_ts": None if state.last_utc_ns is None else state.last_utc_ns // 1_000_000,
+            "blocks": state.blocks,
+            "units": state.units,
+            "dropped": state.dropped,
+            "frames": state.frames,
+            "rejected": sum(feed.receiver.rejected.values()),
+            "outside_band": ",".join(feed.receiver.outside_band) or None,
+            "error": state.error,
+        }
+
+    def _source_changed(self, feed: Feed) -> None:
+        self._set_state(f"source/{feed.source_id}", payloads.source_payload(self._source(feed)))
+
+    def _set_state(self, suffix: str, payload: bytes) -> None:
+        for publisher in self.publishers:
+            publisher.set_state(suffix, payload)
+
+    def _publish_schemas(self) -> None:
+        for slug, satellite in self.config.satellites.items():
+            self._set_state(f"sat/{slug}/schema", payloads.schema_payload(slug, satellite))
+
+    def _publish_next(self, sky: Sky) -> None:
+        self._set_state("pass/next", payloads.next_passes_payload(sky.passes, sky.notes))
+
+    # -- making the parts ----------------------------------------------------------------------------------
+
+    def _publisher(self, broker: Broker, archive: Archive) -> Publisher:
+        return Publisher(broker, self.config.file.station.name, archive, boot=self.boot, version=__version__)
+
+    def _feed(self, index: int, options: SourceTable) -> Feed:
+        place = self.config.place(f"source[{index}]")
+        table = self.config.file.sources[index]
+        octets = isinstance(options, OctetTable)
+        receiver = Receiver(
+            options.id,
+            self._transmitters(options),
+            octet_framing=options.framing if isinstance(options, OctetTable) else "kiss",
+            octet_options=options.framing_options if isinstance(options, OctetTable) else None,
+        )
+        return Feed(
+            options.id,
+            lambda: make_source(table, place)[1],
+            receiver,
+            self._take,
+            changed=self._source_changed,
+            lossless=options.kind == "recording",
+            octets=octets,
+        )
+
+    def _transmitters(self, options: SourceTable) -> list[Transmitter]:
+        wanted = options.satellites or tuple(self.config.satellites)
+        return [
+            Transmitter(slug, self.config.satellites[slug], downlink)
+            for slug in wanted
+            for downlink in self.config.satellites[slug].downlinks
+            if not options.downlinks or downlink.name in options.downlinks
+        ]
+
+    def _pass_watch(self) -> PassWatch | None:
+        passes = self.config.file.passes
+        if not passes.elements:
+            return None
+        place = self.config.file.station
+        return PassWatch(
+            Station(place.name, place.latitude_deg, place.longitude_deg, place.altitude_m),
+            self.config.satellites,
+            [Path(self.config.resolve(name)) for name in passes.elements],
+            ahead_h=passes.ahead_h,
+            min_elevation_deg=passes.min_elevation_deg,
+            announce=self._take,
+            publish_next=self._publish_next,
+            frames_of=lambda slug: self.frames[slug],
+        )
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+async def run_agent(agent: Agent) -> None:
+    """Run an agent; an expected failure comes out of the TaskGroup as itself."""
+    try:
+        await agent.run()
+    except* AgentError as group:
+        raise group.exceptions[0] from None
