@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from agent.dsp import filters, kernels
-from agent.dsp.carrier_recovery import CarrierSearch, PhaseTracker
+from agent.dsp.carrier_recovery import CarrierRemoval, PhaseTracker, SquaredLine
 from agent.dsp.clock_recovery import SAMPLES_PER_SYMBOL, ClockRecovery
 from agent.dsp.sampling import Hop, Intake, Planar, Resampler, Signal
 from agent.records import AudioBlock, IqBlock, SymbolBlock
@@ -82,7 +82,7 @@ class Demodulator:
         self._start_utc_ns = start_utc_ns
         self._oscillator = np.zeros(1)
         self._down = Resampler(self._lowpass, 2, self._rate, self._fast_hz)
-        self._search = CarrierSearch(self._window, self._search_cycles)
+        self._search = CarrierRemoval(SquaredLine(self._window, self._search_cycles), self._window)
         self._filter = Resampler(self._matched, 2, 1.0, 1.0)
         self._chains = [_Chain(i, *h, self._clock_error) for i, h in enumerate(_HYPOTHESES)]
 

@@ -1,14 +1,15 @@
-"""Carrier of BPSK, feed-forward: where it is by the line of the squared signal, its phase by the squared symbols.
+"""The carrier, feed-forward. BPSK: where it is by the line of the squared signal, its phase by the squared symbols.
 
 The square of a real baseband signal is never negative, so the strongest line of the squared signal's spectrum
 lies at twice the carrier whatever the data: a search over the whole range needs no preamble and no loop.
-``CarrierSearch`` follows the line through overlapping spectra, looking ahead as far as back, and takes the
-carrier away; ``PhaseTracker`` turns the symbols onto the real axis. Neither knows bits.
+``CarrierRemoval`` follows it through overlapping windows, looking ahead as far as back, and takes the carrier
+away (for FSK it follows the centroid of the spectrum); ``PhaseTracker`` turns BPSK symbols onto the real axis.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,23 +18,74 @@ from agent.dsp import kernels
 from agent.dsp.sampling import Planar
 
 
-class CarrierSearch:
-    """Find a BPSK carrier in planar complex samples and mix it to zero.
-
-    Window ``w`` is centred on sample ``w * step`` of the stream and overlaps its neighbours by half; its
-    frequency is judged from its own spectrum and theirs. Between the middles the frequency is straight.
-    """
+class SquaredLine:
+    """Where the line of the squared signal is: the carrier of BPSK."""
 
     def __init__(self, window_samples: int, range_cycles: float) -> None:
-        """Search ``range_cycles`` (cycles a sample, below 0.25) to either side, ``window_samples`` at a time."""
+        """Search ``range_cycles`` (cycles a sample, below 0.25) to either side."""
         self._size = window_samples
-        self._step = window_samples // 2
         taper = np.hanning(window_samples + 1)[:-1]
         self._taper = (taper / taper.sum()).astype(np.float32)
         self._outside = np.abs(np.fft.fftfreq(window_samples)) > 2.0 * range_cycles
+
+    def evidence(self, windows: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Give the spectrum of each window's square."""
+        spectra = np.abs(np.fft.fft(windows * windows * self._taper, axis=1)) ** 2
+        spectra[:, self._outside] = 0.0
+        return spectra.astype(np.float32)
+
+    def frequencies(self, evidence: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Give the carrier of each window, in cycles a sample."""
+        rows = np.arange(len(evidence))
+        at = np.argmax(evidence, axis=1)
+        left, middle, right = (
+            np.log(np.maximum(evidence[rows, (at + d) % self._size], 1e-30).astype(np.float64)) for d in (-1, 0, 1)
+        )
+        bend = np.minimum(left - 2.0 * middle + right, -1e-9)
+        peak = np.fft.fftfreq(self._size)[at] + np.clip(0.5 * (left - right) / bend, -0.5, 0.5) / self._size
+        return np.asarray(0.5 * peak)
+
+
+class Centroid:
+    """Where the middle of the power is: the carrier of a frequency-modulated signal, roughly."""
+
+    def evidence(self, windows: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Give (real, imaginary) of each window's correlation with itself one sample later."""
+        turned = np.sum(windows[:, 1:] * np.conj(windows[:, :-1]), axis=1)
+        return np.stack((turned.real, turned.imag), axis=1)
+
+    def frequencies(self, evidence: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Give the centroid of each window, in cycles a sample."""
+        angles = np.arctan2(evidence[:, 1].astype(np.float64), evidence[:, 0].astype(np.float64))
+        return np.asarray(angles / (2.0 * np.pi))
+
+
+class Estimator(Protocol):
+    """How a frequency is judged: evidence of windows, which neighbours may add to, then the frequency."""
+
+    def evidence(self, windows: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Give one row for each window (a row of samples)."""
+        ...
+
+    def frequencies(self, evidence: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Judge each row."""
+        ...
+
+
+class CarrierRemoval:
+    """Find the carrier in planar complex samples as they come, and mix it to zero.
+
+    Window ``w`` is centred on sample ``w * step`` of the stream and overlaps its neighbours by half; its
+    frequency is judged from its own evidence and theirs. Between the middles the frequency is straight.
+    """
+
+    def __init__(self, estimator: Estimator, window_samples: int) -> None:
+        self._estimator = estimator
+        self._size = window_samples
+        self._step = window_samples // 2
         self._buffer: Planar = np.zeros((2, self._step), dtype=np.float32)  # from the next window's first sample
         self._delayed: Planar = np.zeros((2, 0), dtype=np.float32)  # from the first sample not yet mixed
-        self._spectra = np.zeros((1, window_samples), dtype=np.float32)  # the two before the next window's
+        self._evidence: NDArray[np.float32] | None = None  # of the two windows before the next
         self._frequencies = np.zeros(0)  # from the start of ``_delayed``
         self._state = np.zeros(1)
 
@@ -63,29 +115,17 @@ class CarrierSearch:
         return np.ascontiguousarray(out[:, :held]), mean
 
     def _search(self, count: int) -> None:
-        span = (count + 1) * self._step
-        part = self._buffer[:, :span]
-        z = part[0] + np.complex64(1j) * part[1]
-        squared = z * z
-        views = np.lib.stride_tricks.sliding_window_view(squared, self._size)[:: self._step]
-        spectra = np.abs(np.fft.fft(views * self._taper, axis=1)) ** 2
-        spectra[:, self._outside] = 0.0
+        part = self._buffer[:, : (count + 1) * self._step]
+        samples = np.ascontiguousarray(part.T).view(np.complex64).ravel()
+        windows = np.lib.stride_tricks.sliding_window_view(samples, self._size)[:: self._step]
+        evidence = self._estimator.evidence(windows)
         self._buffer = self._buffer[:, count * self._step :].copy()
-        chain = np.concatenate((self._spectra, spectra.astype(np.float32)))
+        before = np.zeros((1, evidence.shape[1]), dtype=np.float32) if self._evidence is None else self._evidence
+        chain = np.concatenate((before, evidence))
         if len(chain) > 2:
             blurred = chain[:-2] + chain[1:-1] + chain[2:]
-            self._frequencies = np.concatenate((self._frequencies, self._peaks(blurred)))
-        self._spectra = chain[-2:].copy()
-
-    def _peaks(self, spectra: NDArray[np.float32]) -> NDArray[np.float64]:
-        rows = np.arange(len(spectra))
-        at = np.argmax(spectra, axis=1)
-        left, middle, right = (
-            np.log(np.maximum(spectra[rows, (at + d) % self._size], 1e-30).astype(np.float64)) for d in (-1, 0, 1)
-        )
-        bend = np.minimum(left - 2.0 * middle + right, -1e-9)
-        peak = np.fft.fftfreq(self._size)[at] + np.clip(0.5 * (left - right) / bend, -0.5, 0.5) / self._size
-        return np.asarray(0.5 * peak)
+            self._frequencies = np.concatenate((self._frequencies, self._estimator.frequencies(blurred)))
+        self._evidence = chain[-2:].copy()
 
 
 class PhaseTracker:
