@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from agent import definitions, dsp
 from agent.errors import DecodeError
@@ -62,7 +62,9 @@ class FrameReader:
             for choice in transmitter.downlink.extract
         ]
         satellite = transmitter.satellite
-        self._decoder = Decoder(satellite) if satellite is not None and satellite.packets else None
+        self._decoder = (
+            Decoder(satellite, slug=transmitter.slug or "") if satellite is not None and satellite.packets else None
+        )
 
     def read(self, frame: Frame) -> list[PacketRecord | ParameterReport]:
         """Take one frame apart; a frame that holds nothing known gives an empty list and a count."""
@@ -71,8 +73,7 @@ class FrameReader:
             report = self._decode(whole, frame.received_utc_ns, None)
             return [report] if report else []
         packets = [Packet(frame.link_frame.data)]
-        protocol = ""
-        for protocol, extractor in self._extractors:
+        for _, extractor in self._extractors:
             before = extractor.rejected.copy()
             # A packet keeps the headers of the layers outside it, so that a rule may ask for any of them.
             packets = [
@@ -89,7 +90,7 @@ class FrameReader:
                 PacketRecord(
                     satellite=frame.satellite,
                     downlink=frame.downlink,
-                    protocol=protocol,
+                    protocol=self._extractors[-1][0],
                     packet=packet,
                     received_utc_ns=frame.received_utc_ns,
                     generated_utc_ns=generated_utc_ns,
@@ -100,6 +101,29 @@ class FrameReader:
             if report:
                 records.append(report)
         return records
+
+    def recognises(self, data: bytes) -> bool:
+        """Say whether a frame's octets hold a packet that this satellite's file describes.
+
+        Each extractor is made anew for the question, so that the stream's own ones see every frame once.
+        """
+        if self._decoder is None:
+            return False
+        packets = [Packet(data)]
+        for choice in self.transmitter.downlink.extract:
+            extractor = interface.make_extractor(choice.protocol, choice.options)
+            packets = [
+                Packet(inner.data, {**outer.header, **inner.header}, inner.sequence_count)
+                for outer in packets
+                for inner in extractor.feed(outer.data)[:MAX_PACKETS_PER_FRAME]
+            ]
+        for packet in packets:
+            try:
+                self._decoder.decode(self.transmitter.downlink.name, packet, 0)
+            except DecodeError:
+                continue
+            return True
+        return False
 
     def _decode(
         self, packet: Packet, received_utc_ns: UtcNs, generated_utc_ns: UtcNs | None
@@ -270,8 +294,3 @@ def check_downlink(downlink: definitions.Downlink) -> None:
     interface.make_deframer(downlink.framing.protocol, downlink.framing.options)
     for choice in downlink.extract:
         interface.make_extractor(choice.protocol, choice.options)
-
-
-def header_values(header: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Pick header fields by name, ``None`` for those a protocol does not have."""
-    return {name: header.get(name) for name in names}

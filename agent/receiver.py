@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from agent.definitions import Downlink as Downlink_
 from agent.definitions import ProtocolChoice
@@ -22,12 +22,15 @@ from firmware_protocols.interface import LinkFrame
 NOBODY = Transmitter(
     None,
     None,
-    Downlink_(name="unknown", frequency_hz=1.0, modulation="fsk", baudrate_bd=1.0, framing=ProtocolChoice(protocol="kiss")),
+    Downlink_(
+        name="unknown", frequency_hz=1.0, modulation="fsk", baudrate_bd=1.0, framing=ProtocolChoice(protocol="kiss")
+    ),
 )
 """Who sent a frame that no configured satellite claims."""
 
-USABLE_BAND = 0.92
-"""The part of a source's sample rate that its anti-alias filter leaves usable."""
+CHANNEL_BAUDS = 3.0
+CHANNEL_MARGIN_HZ = 4000.0
+"""A channel is this many baud rates wide, and a margin for the transmitter's and the tuner's frequency errors."""
 
 
 class Receiver:
@@ -55,6 +58,7 @@ class Receiver:
         self._readers: list[FrameReader] | None = None
         self._tuned: tuple[str, float, float] | None = None
         self._channelizer: Channelizer | None = None
+        self._channels: dict[int, Downlink] = {}
         self._downlinks: list[Downlink] = []
         self._outside: tuple[str, ...] = ()
         self._rejected_before: Counter[str] = Counter()
@@ -102,9 +106,8 @@ class Receiver:
         """End the stream: return what is still inside every stage."""
         records: list[Record] = []
         if self._channelizer is not None:
-            for downlink, blocks in zip(self._downlinks, self._channelizer.flush(), strict=True):
-                for block in blocks:
-                    records += downlink.feed(block)
+            for number, block in self._channelizer.flush().items():
+                records += self._channels[number].feed(block)
         for downlink in self._downlinks:
             records += downlink.flush()
         if self._octets is not None:
@@ -159,9 +162,8 @@ class Receiver:
         if self._channelizer is None:
             return []
         records: list[Record] = []
-        for downlink, blocks in zip(self._downlinks, self._channelizer.feed(block), strict=True):
-            for channel_block in blocks:
-                records += downlink.feed(channel_block)
+        for number, channel_block in self._channelizer.feed(block).items():
+            records += self._channels[number].feed(channel_block)
         return records
 
     def _tune(self, tuned: tuple[str, float, float]) -> None:
@@ -176,15 +178,24 @@ class Receiver:
         if signal == "audio":
             self._downlinks = [self._downlink(item, "audio", sample_rate_hz) for item in self.transmitters]
             return
-        inside, outside = [], []
+        outside = []
+        channelizer = Channelizer(sample_rate_hz)
+        self._channels = {}
         for transmitter in self.transmitters:
+            downlink = transmitter.downlink
             # A recording that does not know its centre was made at the downlink's.
-            offset_hz = transmitter.downlink.frequency_hz - center_hz if center_hz else 0.0
-            half_hz = dsp.occupied_bandwidth_hz(transmitter.downlink) / 2
-            if abs(offset_hz) + half_hz <= sample_rate_hz / 2 * USABLE_BAND or not center_hz:
-                inside.append((transmitter, offset_hz))
-            else:
-                outside.append(f"{transmitter.slug}/{transmitter.downlink.name}")
+            offset_hz = downlink.frequency_hz - center_hz if center_hz else 0.0
+            bandwidth_hz = min(CHANNEL_BAUDS * downlink.baudrate_bd + CHANNEL_MARGIN_HZ, sample_rate_hz)
+            if abs(offset_hz) + bandwidth_hz / 2 > sample_rate_hz / 2:
+                outside.append(f"{transmitter.slug}/{downlink.name}")
+                continue
+            number = channelizer.add(offset_hz, bandwidth_hz)
+            self._channels[number] = self._downlink(transmitter, "iq", channelizer.sample_rate_hz(number))
         self._outside = tuple(outside)
-        if not inside:
-            return
+        self._downlinks = list(self._channels.values())
+        self._channelizer = channelizer if self._channels else None
+
+    def _downlink(
+        self, transmitter: Transmitter, signal: Literal["iq", "audio"], sample_rate_hz: float
+    ) -> Downlink:
+        return Downlink(transmitter, signal=signal, sample_rate_hz=sample_rate_hz, source=self.source)
