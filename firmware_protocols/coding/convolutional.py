@@ -1,0 +1,286 @@
+"""The rate 1/2, constraint length 7 convolutional code: encoder and soft-decision Viterbi decoder.
+
+Generators 171 and 133 (octal) in the conventions in use: which comes first, and whether the second is
+inverted; punctured to 2/3, 3/4, 5/6 and 7/8 by patterns. The decoder takes soft symbols, positive for a one;
+a punctured place is a zero. ``ViterbiStream`` decodes without end with a fixed delay, ``decode_block`` a block
+that begins (and may end) in the zero state. Knows no frame.
+
+Source: CCSDS 131.0-B-3 §3; A. Viterbi, IEEE Trans. Inf. Theory 13 (1967).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+CONSTRAINT_LENGTH = 7
+STATES = 64
+TRACEBACK_BITS = 96
+"""Decisions settle after about five constraint lengths at rate 1/2; a punctured code wants more."""
+
+G1 = 0o171
+G2 = 0o133
+
+Convention: TypeAlias = Literal["ccsds", "nasa-dsn", "ccsds-uninverted", "nasa-dsn-uninverted"]
+Rate: TypeAlias = Literal["1/2", "2/3", "3/4", "5/6", "7/8"]
+
+PUNCTURING: dict[Rate, tuple[str, str]] = {
+    "1/2": ("1", "1"),
+    "2/3": ("10", "11"),
+    "3/4": ("101", "110"),
+    "5/6": ("10101", "11010"),
+    "7/8": ("1000101", "1111010"),
+}
+"""For C1 and C2 which of the coder's symbols are sent. Source: CCSDS 131.0-B-3 table 3-1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Two generators in the order sent, each perhaps inverted."""
+
+    first: int
+    second: int
+    invert_first: bool
+    invert_second: bool
+
+
+CODES: dict[Convention, Code] = {
+    "ccsds": Code(G1, G2, False, True),
+    "nasa-dsn": Code(G2, G1, True, False),
+    "ccsds-uninverted": Code(G1, G2, False, False),
+    "nasa-dsn-uninverted": Code(G2, G1, False, False),
+}
+
+
+@njit("void(float32[::1], float32[::1], uint64[::1], int64, int64, int64, int64)", nogil=True, cache=True)
+def _advance(  # pragma: no cover
+    soft: NDArray[np.float32],
+    metrics: NDArray[np.float32],
+    survivors: NDArray[np.uint64],
+    begin: int,
+    bits: int,
+    first: int,
+    second: int,
+) -> None:
+    """Add, compare, select for ``bits`` pairs; ``survivors`` is a ring of decisions, one bit a state.
+
+    A state is the last six input bits, the newest the highest; both generators count the newest highest too.
+    The predecessors of a state are its lower five bits shifted up by one, with either old bit.
+    """
+    ring = survivors.size - 1
+    signs_first = np.empty(32, np.float32)
+    signs_second = np.empty(32, np.float32)
+    for low in range(32):
+        # The branch into state `low` (input 0) from the predecessor whose oldest bit is 0.
+        register = low << 1
+        a = register & first
+        b = register & second
+        parity_a = 0
+        parity_b = 0
+        while a:
+            parity_a ^= a & 1
+            a >>= 1
+        while b:
+            parity_b ^= b & 1
+            b >>= 1
+        signs_first[low] = 1.0 if parity_a else -1.0
+        signs_second[low] = 1.0 if parity_b else -1.0
+    fresh = np.empty(64, np.float32)
+    for t in range(bits):
+        x = soft[2 * t]
+        y = soft[2 * t + 1]
+        word = np.uint64(0)
+        best = np.float32(-3e38)
+        for low in range(32):
+            # Both generators end in a one on either side: the other three branches of the butterfly follow.
+            gain = signs_first[low] * x + signs_second[low] * y
+            even = metrics[2 * low]
+            odd = metrics[2 * low + 1]
+            zero_even = even + gain
+            zero_odd = odd - gain
+            one_even = even - gain
+            one_odd = odd + gain
+            if zero_odd > zero_even:
+                fresh[low] = zero_odd
+                word |= np.uint64(1) << np.uint64(low)
+            else:
+                fresh[low] = zero_even
+            if one_odd > one_even:
+                fresh[low + 32] = one_odd
+                word |= np.uint64(1) << np.uint64(low + 32)
+            else:
+                fresh[low + 32] = one_even
+            best = max(best, fresh[low], fresh[low + 32])
+        for state in range(64):
+            metrics[state] = fresh[state] - best
+        survivors[(begin + t) & ring] = word
+
+
+@njit("void(float32[::1], uint64[::1], int64, int64, int64, int64, uint8[::1])", nogil=True, cache=True)
+def _trace_back(  # pragma: no cover
+    metrics: NDArray[np.float32],
+    survivors: NDArray[np.uint64],
+    end: int,
+    final_state: int,
+    depth: int,
+    keep: int,
+    out: NDArray[np.uint8],
+) -> None:
+    """Walk back ``depth`` bits from ``end`` and write the oldest ``keep`` of them."""
+    ring = survivors.size - 1
+    state = final_state
+    if state < 0:
+        state = 0
+        for candidate in range(64):
+            if metrics[candidate] > metrics[state]:
+                state = candidate
+    for back in range(depth):
+        index = depth - 1 - back
+        if index < keep:
+            out[index] = state >> 5
+        choice = (survivors[(end - 1 - back) & ring] >> np.uint64(state)) & np.uint64(1)
+        state = ((state & 31) << 1) | (1 if choice else 0)
+
+
+@njit("void(uint8[::1], int64, int64, uint8[::1])", nogil=True, cache=True)
+def _encode(  # pragma: no cover
+    bits: NDArray[np.uint8], first: int, second: int, out: NDArray[np.uint8]
+) -> None:
+    register = 0
+    for t in range(bits.size):
+        register = (register >> 1) | (64 if bits[t] else 0)
+        a = register & first
+        b = register & second
+        parity_a = 0
+        parity_b = 0
+        while a:
+            parity_a ^= a & 1
+            a >>= 1
+        while b:
+            parity_b ^= b & 1
+            b >>= 1
+        out[2 * t] = parity_a
+        out[2 * t + 1] = parity_b
+
+
+def encode_convolutional(bits: NDArray[np.uint8], code: Code) -> NDArray[np.uint8]:
+    """Encode uint8[n] of 0 and 1 to uint8[2n], beginning in the zero state, without a tail."""
+    out = np.empty(2 * bits.size, np.uint8)
+    _encode(np.ascontiguousarray(bits, np.uint8), code.first, code.second, out)
+    out[0::2] ^= code.invert_first
+    out[1::2] ^= code.invert_second
+    return out
+
+
+def _uninverted(soft: NDArray[np.float32], code: Code) -> NDArray[np.float32]:
+    # NaN and infinities from a broken source must not poison the metrics, which have memory.
+    clean = np.nan_to_num(soft, nan=0.0, posinf=4.0, neginf=-4.0).astype(np.float32)
+    np.clip(clean, -16.0, 16.0, out=clean)
+    if code.invert_first:
+        clean[0::2] *= -1
+    if code.invert_second:
+        clean[1::2] *= -1
+    return clean
+
+
+class ViterbiStream:
+    """Decode an endless stream of symbol pairs with a delay of ``TRACEBACK_BITS``; the first state is unknown."""
+
+    CHUNK_BITS = 256
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+        self._metrics = np.zeros(STATES, np.float32)
+        self._survivors = np.zeros(1024, np.uint64)
+        self._taken = 0
+        self._given = 0
+        self._odd = np.zeros(0, np.float32)
+
+    def feed(self, soft: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Take symbols (pairs may be cut) and return the bits now settled, uint8[n] of 0 and 1.
+
+        Bits are settled in steps of ``CHUNK_BITS`` counted from the start, so cutting changes nothing.
+        """
+        joined = np.concatenate([self._odd, np.asarray(soft, np.float32)])
+        whole = joined.size // 2 * 2
+        self._odd = joined[whole:].copy()
+        pairs = _uninverted(joined[:whole], self._code)
+        out: list[NDArray[np.uint8]] = []
+        begin = 0
+        while begin < pairs.size // 2:
+            step = min(pairs.size // 2 - begin, self.CHUNK_BITS - self._taken % self.CHUNK_BITS)
+            _advance(
+                np.ascontiguousarray(pairs[2 * begin : 2 * (begin + step)]),
+                self._metrics,
+                self._survivors,
+                self._taken,
+                step,
+                self._code.first,
+                self._code.second,
+            )
+            begin += step
+            self._taken += step
+            if self._taken % self.CHUNK_BITS == 0 and self._taken - self._given > TRACEBACK_BITS:
+                out.append(self._settle(self._taken - TRACEBACK_BITS))
+        return np.concatenate(out) if out else np.zeros(0, np.uint8)
+
+    def flush(self) -> NDArray[np.uint8]:
+        """Return the bits still held and begin anew."""
+        rest = self._settle(self._taken)
+        self._metrics[:] = 0
+        self._taken = self._given = 0
+        self._odd = np.zeros(0, np.float32)
+        return rest
+
+    def _settle(self, upto: int) -> NDArray[np.uint8]:
+        depth, keep = self._taken - self._given, upto - self._given
+        bits = np.empty(keep, np.uint8)
+        if depth:
+            _trace_back(self._metrics, self._survivors, self._taken, -1, depth, keep, bits)
+        self._given = upto
+        return bits
+
+
+def decode_block(soft: NDArray[np.float32], code: Code, *, terminated: bool = False) -> NDArray[np.uint8]:
+    """Decode a block that begins in the zero state (and ends there when ``terminated``) to uint8[n // 2]."""
+    bits = soft.size // 2
+    pairs = _uninverted(soft[: 2 * bits], code)
+    metrics = np.full(STATES, -1e9, np.float32)
+    metrics[0] = 0.0
+    survivors = np.zeros(1 << max(1, bits).bit_length(), np.uint64)
+    _advance(pairs, metrics, survivors, 0, bits, code.first, code.second)
+    out = np.empty(bits, np.uint8)
+    _trace_back(metrics, survivors, bits, 0 if terminated else -1, bits, bits, out)
+    return out
+
+
+def puncture(symbols: NDArray[np.uint8], rate: Rate) -> NDArray[np.uint8]:
+    """Leave out the coder's symbols that ``rate`` does not send."""
+    return symbols[np.resize(_mask(rate), symbols.size)]
+
+
+def depuncture(soft: NDArray[np.float32], rate: Rate, phase: int = 0) -> NDArray[np.float32]:
+    """Put zeros where symbols were left out; ``phase`` counts sent symbols since a period began."""
+    mask = _mask(rate)
+    sent = np.flatnonzero(mask)
+    index = phase + np.arange(soft.size)
+    places = index // sent.size * mask.size + sent[index % sent.size]
+    first = phase // sent.size * mask.size + (sent[phase % sent.size] if phase % sent.size else 0)
+    end = index[-1] + 1 if soft.size else phase
+    last = end // sent.size * mask.size + (sent[end % sent.size] if end % sent.size else 0)
+    out = np.zeros(last - first, np.float32)
+    out[places - first] = soft
+    return out
+
+
+def sent_symbols(rate: Rate) -> int:
+    """Return how many symbols one puncturing period sends."""
+    return int(_mask(rate).sum())
+
+
+def _mask(rate: Rate) -> NDArray[np.bool_]:
+    return np.array([c == "1" for pair in zip(*PUNCTURING[rate], strict=True) for c in pair])
