@@ -8,6 +8,7 @@ check the tables that belong to them (a modem's, protocol's or source's options 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -268,6 +269,13 @@ class Parameter(Definition, frozen=True):
     generated: bool = False
 
 
+def element_suffixes(parameter: Parameter) -> tuple[str, ...]:
+    """Return what is put behind the name of each element of a fixed count; one empty suffix for a single value."""
+    if parameter.elements:
+        return tuple(f"_{element}" for element in parameter.elements)
+    return tuple(f"_{i}" for i in range(parameter.count)) if isinstance(parameter.count, int) else ("",)
+
+
 class Derived(Definition, frozen=True):
     """A value computed from the engineering values of the same packet."""
 
@@ -313,6 +321,27 @@ class Packet(Definition, frozen=True):
     construct: str | None = None
     expected_every_s: Positive | None = None
     description: str = ""
+
+
+def named_values(packet: Packet) -> Iterator[tuple[str, Parameter | Derived, str]]:
+    """Walk every value a packet can have: its name, what defines it, and the place in the file (``parameter[3]``).
+
+    A number that only the packet knows stands as ``*`` in the name.
+    """
+
+    def walk(parameters: tuple[Parameter, ...], prefix: str, place: str) -> Iterator[tuple[str, Parameter, str]]:
+        for index, parameter in enumerate(parameters):
+            suffixes = ("_*",) if isinstance(parameter.count, str) else element_suffixes(parameter)
+            for suffix in suffixes:
+                name = f"{prefix}{parameter.name}{suffix}"
+                if parameter.type == "group":
+                    yield from walk(parameter.parameters, f"{name}_", f"{place}[{index}].parameter")
+                else:
+                    yield name, parameter, f"{place}[{index}]"
+
+    yield from walk(packet.parameters, "", "parameter")
+    for index, derived in enumerate(packet.derived):
+        yield derived.name, derived, f"derived[{index}]"
 
 
 class SatelliteExample(Definition, frozen=True):

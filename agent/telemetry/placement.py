@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from agent.definitions import Parameter, When
+from agent.definitions import Parameter, When, element_suffixes
 from agent.errors import ConfigError
 from agent.telemetry.fields import FieldType, parse_type
 
@@ -105,7 +105,7 @@ class _Placer:
             if parameter.when or isinstance(parameter.count, str):
                 self._group(parameter, prefix, here)
                 continue
-            for suffix in _suffixes(parameter):
+            for suffix in element_suffixes(parameter):
                 if parameter.type == "group":
                     self.place(parameter.parameters, f"{name}{suffix}_", f"{here}.parameter")
                 else:
@@ -193,7 +193,7 @@ class _Placer:
 
     def _place_one(self, parameter: Parameter, prefix: str, where: str) -> None:
         """Place one parameter whose own place in the file is ``where``."""
-        for suffix in _suffixes(parameter):
+        for suffix in element_suffixes(parameter):
             name = f"{prefix}{parameter.name}{suffix}"
             if parameter.type == "group":
                 self.place(parameter.parameters, f"{name}_", f"{where}.parameter")
@@ -266,12 +266,6 @@ def bit_runs(segment: Segment) -> list[tuple[range, list[Field]]]:
         else:
             runs.append((one.octets, [one]))
     return runs
-
-
-def _suffixes(parameter: Parameter) -> tuple[str, ...]:
-    if parameter.elements:
-        return tuple(f"_{element}" for element in parameter.elements)
-    return tuple(f"_{i}" for i in range(parameter.count)) if isinstance(parameter.count, int) else ("",)
 
 
 def _check_shape(parameter: Parameter, where: str) -> None:
