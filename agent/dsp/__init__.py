@@ -18,7 +18,7 @@ import msgspec
 if TYPE_CHECKING:
     from agent.stages import Demodulator
 
-_MODULATIONS = ("bpsk", "fsk")
+_MODULATIONS = ("afsk", "bpsk", "fsk")
 """The modules of this package that are modulations; the others are their parts."""
 
 LOWEST_SAMPLES_PER_SYMBOL = 2.0
@@ -75,7 +75,9 @@ def make_demodulator(
         raise BadOptions(f"sample_rate_hz: {sample_rate_hz:g} is not between 1 and 100000000")
     if sample_rate_hz < LOWEST_SAMPLES_PER_SYMBOL * baudrate_bd:
         raise BadOptions(f"sample_rate_hz: {sample_rate_hz:g} is less than twice the {baudrate_bd:g} Bd")
-    demodulator: Demodulator = module.Demodulator(
-        baudrate_bd, convert_options(module, options), signal, sample_rate_hz
-    )
+    checked = convert_options(module, options)
+    try:
+        demodulator: Demodulator = module.Demodulator(baudrate_bd, checked, signal, sample_rate_hz)
+    except ValueError as exc:
+        raise BadOptions(str(exc)) from exc
     return demodulator

@@ -3,7 +3,7 @@
 The square of a real baseband signal is never negative, so the strongest line of the squared signal's spectrum
 lies at twice the carrier whatever the data: a search over the whole range needs no preamble and no loop.
 ``CarrierRemoval`` follows it through overlapping windows, looking ahead as far as back, and takes the carrier
-away (for FSK it follows the centroid of the spectrum); ``PhaseTracker`` turns BPSK symbols onto the real axis.
+away (whatever estimator it is given: FSK brings its own); ``PhaseTracker`` turns BPSK symbols onto the real axis.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ class SquaredLine:
         self._taper = (taper / taper.sum()).astype(np.float32)
         self._outside = np.abs(np.fft.fftfreq(window_samples)) > 2.0 * range_cycles
 
-    def evidence(self, windows: NDArray[np.complex64]) -> NDArray[np.float32]:
+    def evidence(self, samples: Planar, step: int) -> NDArray[np.float32]:
         """Give the spectrum of each window's square."""
+        signal = np.ascontiguousarray(samples.T).view(np.complex64).ravel()
+        windows = np.lib.stride_tricks.sliding_window_view(signal, self._size)[::step]
         spectra = np.abs(np.fft.fft(windows * windows * self._taper, axis=1)) ** 2
         spectra[:, self._outside] = 0.0
         return spectra.astype(np.float32)
@@ -46,25 +48,11 @@ class SquaredLine:
         return np.asarray(0.5 * peak)
 
 
-class Centroid:
-    """Where the middle of the power is: the carrier of a frequency-modulated signal, roughly."""
-
-    def evidence(self, windows: NDArray[np.complex64]) -> NDArray[np.float32]:
-        """Give (real, imaginary) of each window's correlation with itself one sample later."""
-        turned = np.sum(windows[:, 1:] * np.conj(windows[:, :-1]), axis=1)
-        return np.stack((turned.real, turned.imag), axis=1)
-
-    def frequencies(self, evidence: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Give the centroid of each window, in cycles a sample."""
-        angles = np.arctan2(evidence[:, 1].astype(np.float64), evidence[:, 0].astype(np.float64))
-        return np.asarray(angles / (2.0 * np.pi))
-
-
 class Estimator(Protocol):
     """How a frequency is judged: evidence of windows, which neighbours may add to, then the frequency."""
 
-    def evidence(self, windows: NDArray[np.complex64]) -> NDArray[np.float32]:
-        """Give one row for each window (a row of samples)."""
+    def evidence(self, samples: Planar, step: int) -> NDArray[np.float32]:
+        """Give one row for each whole window in the samples; windows begin ``step`` samples apart."""
         ...
 
     def frequencies(self, evidence: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -115,10 +103,8 @@ class CarrierRemoval:
         return np.ascontiguousarray(out[:, :held]), mean
 
     def _search(self, count: int) -> None:
-        part = self._buffer[:, : (count + 1) * self._step]
-        samples = np.ascontiguousarray(part.T).view(np.complex64).ravel()
-        windows = np.lib.stride_tricks.sliding_window_view(samples, self._size)[:: self._step]
-        evidence = self._estimator.evidence(windows)
+        part = np.ascontiguousarray(self._buffer[:, : (count + 1) * self._step])
+        evidence = self._estimator.evidence(part, self._step)
         self._buffer = self._buffer[:, count * self._step :].copy()
         before = np.zeros((1, evidence.shape[1]), dtype=np.float32) if self._evidence is None else self._evidence
         chain = np.concatenate((before, evidence))

@@ -326,19 +326,3 @@ def align_bpsk(
             quality[2] += phase - old_phase
             state[0], state[1] = phase, gain
         old_phase, old_gain = phase, gain
-
-
-@njit("void(float32[:,::1], float64[::1], float32[::1])", nogil=True, cache=True)
-def discriminate(samples: NDArray[np.float32], state: NDArray[np.float64], out: NDArray[np.float32]) -> None:
-    """Give the frequency in cycles a sample: the angle from each planar complex sample to the next.
-
-    ``state`` carries the last sample (I, Q) from call to call.
-    """
-    a, b = np.float32(state[0]), np.float32(state[1])
-    turn = np.float32(1.0 / (2.0 * np.pi))
-    n = samples.shape[1]
-    for i in range(n):
-        c, d = samples[0, i], samples[1, i]
-        out[i] = np.arctan2(d * a - c * b, c * a + d * b) * turn
-        a, b = c, d
-    state[0], state[1] = a, b

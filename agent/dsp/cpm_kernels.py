@@ -1,0 +1,238 @@
+# mypy: allow-untyped-decorators
+"""Numba kernels of the sequence detector for frequency-shift keying, and of its front end.
+
+Knows arrays and numbers only; signals are planar as in ``kernels.py``. The typed wrappers stand in
+``frequency_shift.py`` and ``sequence_detection.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_REORDER = {"reassoc", "contract"}  # lets sums be vectorised; NaN and infinities keep their meaning
+
+
+@njit("void(float32[:,::1], float64[::1], float32[::1])", nogil=True, cache=True)
+def discriminate(samples: NDArray[np.float32], state: NDArray[np.float64], out: NDArray[np.float32]) -> None:
+    """Give the frequency in cycles a sample: the angle from each planar complex sample to the next.
+
+    ``out[i]`` lies half a sample before ``samples[:, i]``. ``state`` carries the last sample (I, Q).
+    """
+    a, b = np.float32(state[0]), np.float32(state[1])
+    turn = np.float32(1.0 / (2.0 * np.pi))
+    n = samples.shape[1]
+    for i in range(n):
+        c, d = samples[0, i], samples[1, i]
+        out[i] = np.arctan2(d * a - c * b, c * a + d * b) * turn
+        a, b = c, d
+    state[0], state[1] = a, b
+
+
+@njit("void(float32[:,::1], int64, int64, int64, float32[:,::1])", nogil=True, cache=True, fastmath=_REORDER)
+def tone_middles(samples: NDArray[np.float32], size: int, step: int, symbol: int, out: NDArray[np.float32]) -> None:
+    """Find the middle between two tones in overlapping windows of ``size`` samples, ``step`` apart.
+
+    The frequency is taken every half symbol from the correlation with one sample later summed over a whole
+    symbol (``symbol`` samples), and split in two by its mean until that stands still. ``out[w]`` is (middle in
+    cycles a sample times power, power).
+    """
+    half = symbol // 2
+    values = np.empty(size // half + 1, dtype=np.float32)
+    for w in range(out.shape[0]):
+        first = w * step
+        count = 0
+        power = 1e-30
+        at = first
+        while at + symbol < first + size:
+            re, im = np.float32(0.0), np.float32(0.0)
+            for i in range(at, at + symbol):
+                a, b, c, d = samples[0, i], samples[1, i], samples[0, i + 1], samples[1, i + 1]
+                re += c * a + d * b
+                im += d * a - c * b
+                power += a * a + b * b
+            values[count] = np.arctan2(im, re) / (2.0 * np.pi)
+            count += 1
+            at += half
+        middle = 0.0
+        for i in range(count):
+            middle += values[i]
+        middle /= count
+        for _ in range(4):
+            up, low, n_up = 0.0, 0.0, 0
+            for i in range(count):
+                if values[i] > middle:
+                    up += values[i]
+                    n_up += 1
+                else:
+                    low += values[i]
+            if n_up in (0, count):
+                break
+            middle = 0.5 * (up / n_up + low / (count - n_up))
+        out[w, 0] = middle * power
+        out[w, 1] = power
+
+
+@njit(
+    "void(float32[:,::1], int64, float64[::1], float64, float32[:,::1], float32[:,:,::1])",
+    nogil=True,
+    cache=True,
+    fastmath=_REORDER,
+)
+def take_around(  # noqa: PLR0917 - Numba takes arguments by position
+    samples: NDArray[np.float32],
+    origin: int,
+    centres: NDArray[np.float64],
+    spacing: float,
+    bank: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Interpolate ``out.shape[2]`` samples ``spacing`` apart around each centre: ``out[symbol, i or q, sample]``.
+
+    Sample ``i`` of the array is sample ``origin + i`` of the stream, in which the centres are counted.
+    """
+    phases = bank.shape[0] - 1
+    n_taps = bank.shape[1]
+    before = n_taps // 2 - 1
+    count = out.shape[2]
+    last = samples.shape[1] - n_taps
+    for k in range(centres.shape[0]):
+        for q in range(count):
+            t = centres[k] + (q - 0.5 * (count - 1)) * spacing - origin
+            i = int(np.floor(t))
+            p = int((t - i) * phases + 0.5)
+            i = min(max(i - before, 0), last)
+            re, im = np.float32(0.0), np.float32(0.0)
+            for j in range(n_taps):
+                re += bank[p, j] * samples[0, i + j]
+                im += bank[p, j] * samples[1, i + j]
+            out[k, 0, q] = re
+            out[k, 1, q] = im
+
+
+@njit(
+    "void(float32[:,:,::1], float32[:,:,::1], float32[:,::1], float64[::1], float32[:,::1], float32[:,::1],"
+    " float32[::1], float64[::1])",
+    nogil=True,
+    cache=True,
+    fastmath=_REORDER,
+)
+def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
+    samples: NDArray[np.float32],
+    templates: NDArray[np.float32],
+    advances: NDArray[np.float32],
+    gains: NDArray[np.float64],
+    survivors: NDArray[np.float32],
+    paths: NDArray[np.float32],
+    soft: NDArray[np.float32],
+    quality: NDArray[np.float64],
+) -> None:
+    """Find the likeliest bits of a continuous-phase signal whose phase each survivor follows for itself.
+
+    A state is the last two bits; the branch to the next state adds a third, and the middle one of the three is
+    the bit of the symbol now correlated, its neighbours bending its frequency. ``samples[k, i or q, :]`` is a
+    symbol; ``templates[b, i or q, :]`` the conjugate of its expected course from phase zero for the bits ``b``
+    (oldest first), ``advances[b]`` the phasor of the phase it gains. ``survivors[s]`` is (metric, reference
+    real, imaginary, frequency phasor real, imaginary, squared miss); the reference is the carrier's phasor at
+    the beginning of the symbol, averaged along the path. ``paths[s]`` holds the path's bits as ±reliability,
+    oldest first. ``gains`` is (memory of the reference, frequency gain, greatest turn, scale of a sample). ``soft`` gets the
+    bit that leaves the paths with each symbol. ``quality`` gets (sum of squared misses, of squared references, of
+    turns a symbol).
+
+    Source: G. Colavolpe and R. Raheli, "Noncoherent sequence detection of continuous phase modulations", IEEE
+    Trans. Comm. 47 (1999); soft values after J. Hagenauer and P. Hoeher, GLOBECOM 1989.
+    """
+    memory, agility, widest, scale = gains[0], gains[1], gains[2], gains[3]
+    depth = paths.shape[1]
+    n_taps = samples.shape[2]
+    corr_re, corr_im = np.empty(8), np.empty(8)
+    fresh = np.empty_like(survivors)
+    fresh_paths = np.empty_like(paths)
+    norm = scale / n_taps
+    for k in range(samples.shape[0]):
+        for b in range(8):
+            re, im = np.float32(0.0), np.float32(0.0)
+            for q in range(n_taps):
+                x, y = samples[k, 0, q], samples[k, 1, q]
+                c, d = templates[b, 0, q], templates[b, 1, q]
+                re += x * c - y * d
+                im += x * d + y * c
+            corr_re[b] = re * norm
+            corr_im[b] = im * norm
+        best_metric = -1e30
+        best_state = 0
+        for new in range(4):
+            # The two ways into (middle, newest): from (0, middle) and from (1, middle).
+            low_state = new >> 1
+            high_state = low_state | 2
+            low_branch = new
+            high_branch = new | 4
+            r, s = survivors[low_state, 1], survivors[low_state, 2]
+            low_size = 1.0 / np.sqrt(r * r + s * s + 1e-12)
+            low = survivors[low_state, 0] + (corr_re[low_branch] * r + corr_im[low_branch] * s) * low_size
+            r, s = survivors[high_state, 1], survivors[high_state, 2]
+            high_size = 1.0 / np.sqrt(r * r + s * s + 1e-12)
+            high = survivors[high_state, 0] + (corr_re[high_branch] * r + corr_im[high_branch] * s) * high_size
+            if high > low:
+                winner, loser, branch, size, metric, gap = (
+                    high_state,
+                    low_state,
+                    high_branch,
+                    high_size,
+                    high,
+                    high - low,
+                )
+            else:
+                winner, loser, branch, size, metric, gap = (
+                    low_state,
+                    high_state,
+                    low_branch,
+                    low_size,
+                    low,
+                    low - high,
+                )
+            r, s = survivors[winner, 1], survivors[winner, 2]
+            v, u = survivors[winner, 3], survivors[winner, 4]
+            a, b_ = corr_re[branch], corr_im[branch]
+            error = (b_ * r - a * s) * size
+            # Turn the frequency phasor by a small angle, hold it within bounds and at unit size.
+            turn = agility * min(max(error, -1.0), 1.0)
+            v, u = v - u * turn, u + v * turn
+            u = min(max(u, -widest), widest)
+            v = np.sqrt(max(1.0 - u * u, 0.0))
+            r = memory * r + (1.0 - memory) * a
+            s = memory * s + (1.0 - memory) * b_
+            c, d = advances[branch, 0], advances[branch, 1]
+            c, d = c * v - d * u, c * u + d * v
+            fresh[new, 0] = metric
+            fresh[new, 1] = r * c - s * d
+            fresh[new, 2] = r * d + s * c
+            fresh[new, 3] = v
+            fresh[new, 4] = u
+            x, y = a - survivors[winner, 1], b_ - survivors[winner, 2]
+            fresh[new, 5] = x * x + y * y
+            small = np.float32(gap)
+            for i in range(depth - 1):
+                kept = paths[winner, i + 1]
+                other = paths[loser, i + 1]
+                if kept * other < 0.0:
+                    bound = min(abs(kept), small)
+                    kept = bound if kept > 0.0 else -bound
+                fresh_paths[new, i] = kept
+            fresh_paths[new, depth - 1] = np.float32(1e3) if new & 1 else np.float32(-1e3)
+            if metric > best_metric:
+                best_metric = metric
+                best_state = new
+        for state in range(4):
+            fresh[state, 0] -= best_metric
+        survivors[:, :] = fresh
+        paths[:, :] = fresh_paths
+        soft[k] = paths[best_state, 0]
+        quality[0] += survivors[best_state, 5]
+        quality[1] += survivors[best_state, 1] ** 2 + survivors[best_state, 2] ** 2
+        quality[2] += survivors[best_state, 4]

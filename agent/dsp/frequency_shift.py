@@ -1,0 +1,198 @@
+"""Frequency-shift keying from complex samples to soft symbols, for every modem that shifts a frequency.
+
+The signal is brought near zero frequency (the middle between its two tones is found feed-forward), filtered, and
+goes two ways: through a discriminator, which needs to know nothing and gives the symbol clock, and through the
+sequence detector, which knows how the phase moves and hears several decibels more. ``Slicer`` alone does for audio
+that has been through a discriminator already. Knows neither what the carrier is nor what the bits mean.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.dsp import cpm_kernels, filters
+from agent.dsp.carrier_recovery import CarrierRemoval
+from agent.dsp.clock_recovery import SAMPLES_PER_SYMBOL, ClockRecovery
+from agent.dsp.sampling import Planar, Resampler
+from agent.dsp.sequence_detection import SequenceDetector
+from agent.dsp.symbol_levels import LevelTracker
+from agent.records import SymbolBlock
+
+_LEVEL_HALF_WINDOW = 48
+_CLOCK_HALF_WINDOW_HOPS = 8
+_BANDWIDTH_TIME = 0.5
+
+
+class TwoTones:
+    """Where the middle between two tones is: the carrier of a frequency-shifted signal, whatever its data."""
+
+    def __init__(self, window_samples: int, samples_per_symbol: int) -> None:
+        self._size = window_samples
+        self._symbol = samples_per_symbol
+
+    def evidence(self, samples: Planar, step: int) -> NDArray[np.float32]:
+        """Give (middle times power, power) of each window."""
+        out = np.empty(((samples.shape[1] - self._size) // step + 1, 2), dtype=np.float32)
+        cpm_kernels.tone_middles(samples, self._size, step, self._symbol, out)
+        return out
+
+    def frequencies(self, evidence: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Give the middle in cycles a sample."""
+        return np.asarray(evidence[:, 0].astype(np.float64) / np.maximum(evidence[:, 1], 1e-30))
+
+
+class Blocks:
+    """Make symbol blocks of one stream: times, and the first block marked."""
+
+    def __init__(self, stream: int, baudrate_bd: float, start_utc_ns: int) -> None:
+        self._stream = stream
+        self._baud = baudrate_bd
+        self._start_utc_ns = start_utc_ns
+        self._first = True
+
+    def make(
+        self, soft: NDArray[np.float32], position_symbols: float, snr_db: float, offset_hz: float | None
+    ) -> SymbolBlock:
+        """Make a block whose first symbol lies ``position_symbols`` after the stream's start."""
+        first, self._first = self._first, False
+        return SymbolBlock(
+            soft=soft,
+            baudrate_bd=self._baud,
+            start_utc_ns=self._start_utc_ns + round(position_symbols * 1e9 / self._baud),
+            snr_db=snr_db,
+            frequency_offset_hz=offset_hz,
+            stream=self._stream,
+            first=first,
+        )
+
+
+class _Branch:
+    def __init__(self, blocks: Blocks, clock_error: float) -> None:
+        self.clock = ClockRecovery(1, _CLOCK_HALF_WINDOW_HOPS, clock_error)
+        self.levels = LevelTracker(_LEVEL_HALF_WINDOW)
+        self.blocks = blocks
+
+
+class Slicer:
+    """From a frequency (or a discriminator's audio) to soft symbols, once for each matched filter."""
+
+    def __init__(
+        self, baudrate_bd: float, sample_rate_hz: float, widths: tuple[float, ...], start_utc_ns: int
+    ) -> None:
+        """Set the widths of the matched filters, in symbols; the streams are numbered after them."""
+        sps = sample_rate_hz / baudrate_bd
+        half = sps / 2 + 4
+        banks = np.stack([filters.polyphase_bank(filters.box_pulse(w * sps), half) for w in widths])
+        self._resampler = Resampler(banks, 1, sample_rate_hz, SAMPLES_PER_SYMBOL * baudrate_bd)
+        clock_error = 0.02 if baudrate_bd <= 2400 else 0.005
+        self._branches = [
+            _Branch(Blocks(stream, baudrate_bd, start_utc_ns), clock_error) for stream in range(len(widths))
+        ]
+        self.centres = np.empty(0)
+        """Positions, in symbols from the start, of the symbols the first branch has just found."""
+
+    def feed(
+        self, samples: Planar, offset_hz: float | None, *, sense: float = 1.0, last: bool = False
+    ) -> list[SymbolBlock]:
+        """Take samples; give blocks.
+
+        ``offset_hz`` is what was removed from the frequency before, ``sense`` -1 when it was turned over.
+        """
+        filtered = self._resampler.feed(samples)
+        if last:
+            filtered = np.concatenate((filtered, self._resampler.flush()), axis=2)
+        out: list[SymbolBlock] = []
+        for number, (branch, part) in enumerate(zip(self._branches, filtered, strict=True)):
+            values, positions = branch.clock.feed(part)
+            if last:
+                tail_values, tail_positions = branch.clock.flush()
+                values = np.concatenate((values, tail_values), axis=1)
+                positions = np.concatenate((positions, tail_positions))
+            positions /= SAMPLES_PER_SYMBOL
+            if number == 0:
+                self.centres = positions
+            soft, given, snr_db, middle = branch.levels.feed(values[0], positions, last=last)
+            if len(soft):
+                where_hz = None if offset_hz is None else offset_hz + sense * middle
+                out.append(branch.blocks.make(soft, given[0], snr_db, where_hz))
+        return out
+
+
+def lowpass_bank(edge_hz: float, skirt_hz: float, rate_hz: float) -> NDArray[np.float32]:
+    """Make a bank of one low-pass filter: -6 dB at the edge, its skirt half on either side."""
+    half = 2.2 * rate_hz / skirt_hz / 2.0
+    return filters.polyphase_bank(filters.lowpass_pulse(edge_hz / rate_hz, half), half)[None]
+
+
+class Receiver:
+    """From planar complex samples to soft symbols of a signal near zero frequency."""
+
+    def __init__(
+        self,
+        baudrate_bd: float,
+        deviation_hz: float,
+        sample_rate_hz: float,
+        *,
+        search_hz: float,
+        edge_hz: float = math.inf,
+        bandwidth_time: float | None = _BANDWIDTH_TIME,
+        start_utc_ns: int = 0,
+    ) -> None:
+        """Set what is known of the signal; ``deviation_hz`` is negative when a one is the lower tone.
+
+        The middle is looked for within ``search_hz``; nothing is heard beyond ``edge_hz``.
+        """
+        half_band_hz = abs(deviation_hz) + 0.5 * baudrate_bd
+        multiple = max(1, math.ceil((half_band_hz + search_hz) / (1.5 * baudrate_bd)))
+        per_symbol = SAMPLES_PER_SYMBOL * multiple
+        self._baud = baudrate_bd
+        self._deviation_hz = deviation_hz
+        self._rate_hz = per_symbol * baudrate_bd
+        self._per_symbol = per_symbol
+        wide_hz = min(half_band_hz + search_hz, edge_hz, 0.45 * self._rate_hz, 0.49 * sample_rate_hz)
+        self._wide = Resampler(
+            lowpass_bank(wide_hz, 0.3 * wide_hz, sample_rate_hz), 2, sample_rate_hz, self._rate_hz
+        )
+        window = 64 * per_symbol
+        self._removal = CarrierRemoval(TwoTones(window, per_symbol), window) if search_hz else None
+        narrow_hz = min(half_band_hz, edge_hz)
+        self._narrow = Resampler(lowpass_bank(narrow_hz, 0.4 * narrow_hz, self._rate_hz), 2, 1.0, 1.0)
+        self._angle = np.zeros(2)
+        self._slicer = Slicer(baudrate_bd, self._rate_hz, (1.0, 0.7), start_utc_ns)
+        index = 2.0 * deviation_hz / baudrate_bd
+        self._detector = SequenceDetector(index, bandwidth_time, per_symbol, 1.0)
+        self._detected = Blocks(2, baudrate_bd, start_utc_ns)
+
+    def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
+        """Take samples whole and give the symbols now certain; ``last`` for the end of the stream."""
+        narrow, offset_hz = self._centre(samples, last=last)
+        frequency = np.empty((1, narrow.shape[1]), dtype=np.float32)
+        cpm_kernels.discriminate(narrow, self._angle, frequency[0])
+        frequency *= np.float32(math.copysign(self._rate_hz, self._deviation_hz))
+        out = self._slicer.feed(frequency, offset_hz, sense=math.copysign(1.0, self._deviation_hz), last=last)
+        # The discriminator's output lies half a sample before the later of its two samples.
+        centres = self._slicer.centres * self._per_symbol - 0.5
+        soft, given, snr_db, turn = self._detector.feed(narrow, centres, last=last)
+        if len(soft):
+            where_hz = offset_hz + turn * self._baud
+            out.append(self._detected.make(soft, given[0] / self._per_symbol, snr_db, where_hz))
+        return out
+
+    def _centre(self, samples: Planar, *, last: bool) -> tuple[Planar, float]:
+        part = self._wide.feed(samples)[0]
+        if last:
+            part = np.concatenate((part, self._wide.flush()[0]), axis=1)
+        where = 0.0
+        if self._removal is not None:
+            centred, where = self._removal.feed(part)
+            if last:
+                tail, where = self._removal.flush()
+                centred = np.concatenate((centred, tail), axis=1)
+            part = centred
+        narrow = self._narrow.feed(part)[0]
+        if last:
+            narrow = np.concatenate((narrow, self._narrow.flush()[0]), axis=1)
+        return narrow, where * self._rate_hz
