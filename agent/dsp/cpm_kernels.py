@@ -140,9 +140,9 @@ def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
     (oldest first), ``advances[b]`` the phasor of the phase it gains. ``survivors[s]`` is (metric, reference
     real, imaginary, frequency phasor real, imaginary, squared miss); the reference is the carrier's phasor at
     the beginning of the symbol, averaged along the path. ``paths[s]`` holds the path's bits as ±reliability,
-    oldest first. ``gains`` is (memory of the reference, frequency gain, greatest turn, scale of a sample). ``soft`` gets the
-    bit that leaves the paths with each symbol. ``quality`` gets (sum of squared misses, of squared references, of
-    turns a symbol).
+    oldest first. ``gains`` is (memory of the reference, frequency gain, greatest turn, scale of a sample).
+    ``soft`` gets the bit that leaves the paths with each symbol. ``quality`` gets (sum of squared misses, of
+    squared references, of turns a symbol).
 
     Source: G. Colavolpe and R. Raheli, "Noncoherent sequence detection of continuous phase modulations", IEEE
     Trans. Comm. 47 (1999); soft values after J. Hagenauer and P. Hoeher, GLOBECOM 1989.
