@@ -1,0 +1,294 @@
+"""Health of all satellites of a station: what reports and frames say, and what their absence says.
+
+Joins limits, alarms, staleness and links. Knows no clock (``tick`` is told the time), no broker and no archive:
+what it returns is to be archived and published by the caller. Constructing it raises ``ConfigError`` for limits
+that contradict themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent import definitions
+from agent.health.alarms import AlarmBook, AlarmRefused, Violation
+from agent.health.limits import LimitedParameter, LimitSet, PacketLimits, verdicts
+from agent.health.link import LinkWatch
+from agent.records import (
+    CONCERN_LEVELS,
+    Alarm,
+    ConcernLevel,
+    EngineeringValue,
+    Frame,
+    HealthStatus,
+    ParameterHealth,
+    ParameterReport,
+    Record,
+    UtcNs,
+)
+
+EXPIRATION_TOLERANCE = 1.9
+"""A packet is stale after this many of its expected intervals (as Yamcs' ``expirationTolerance``)."""
+MAX_DOWNLINKS = 64
+
+__all__ = ["AlarmRefused", "Monitor"]
+
+
+@dataclass(slots=True)
+class _PacketState:
+    """What the limits of one packet remember between samples (columns described in ``kernels``)."""
+
+    limits: PacketLimits
+    counts: NDArray[np.int64]
+    past: NDArray[np.float64]
+    events: NDArray[np.uint8]
+    health: tuple[ParameterHealth, ...] = ()
+
+
+@dataclass(slots=True)
+class _SatelliteState:
+    """What is known of one satellite."""
+
+    slug: str
+    satellite: definitions.Satellite
+    limits: LimitSet
+    packets: dict[str, _PacketState] = field(default_factory=dict)
+    last_report_utc_ns: UtcNs | None = None
+    last_by_packet: dict[str, UtcNs] = field(default_factory=dict)
+    stale: tuple[str, ...] = ()
+    links: dict[str, LinkWatch] = field(default_factory=dict)
+    in_view: bool | None = None
+    in_view_since_utc_ns: UtcNs | None = None
+
+
+class Monitor:
+    """The health of several satellites, by the names of their files."""
+
+    def __init__(self, satellites: Mapping[str, definitions.Satellite]) -> None:
+        self._states = {slug: _new_state(slug, satellite) for slug, satellite in satellites.items()}
+        self._alarms = AlarmBook()
+
+    # -- what arrives --------------------------------------------------------------------------------------
+
+    def observe(self, report: ParameterReport) -> list[Record]:
+        """Judge a report: the satellite's health, and every transition of its alarms."""
+        state = self._states.get(report.satellite)
+        if state is None:
+            return []
+        now_utc_ns = report.received_utc_ns
+        state.last_report_utc_ns = now_utc_ns
+        state.last_by_packet[report.packet] = now_utc_ns
+        state.stale = tuple(name for name in state.stale if name != report.packet)
+        records: list[Record] = []
+        packet = state.packets.get(report.packet)
+        if packet is not None:
+            records += self._step(state, packet, report)
+        return [self._health(state, now_utc_ns), *records]
+
+    def observe_frame(self, frame: Frame) -> list[Record]:
+        """Count a good frame for its downlink."""
+        link = self._link(frame.satellite, frame.downlink)
+        if link is None or frame.satellite is None:
+            return []
+        link.observe(frame)
+        state = self._states[frame.satellite]
+        return [link.status(frame.received_utc_ns, state.in_view_since_utc_ns, state.in_view)]
+
+    def count_rejected(self, satellite: str | None, downlink: str, reasons: Mapping[str, int]) -> None:
+        """Count what a downlink's chain refused, by reason."""
+        link = self._link(satellite, downlink)
+        if link is not None:
+            link.reject(reasons)
+
+    def set_in_view(self, satellite: str, in_view: bool | None, now_utc_ns: UtcNs) -> None:
+        """Say whether a satellite is above the horizon; ``None`` when that is not known."""
+        state = self._states.get(satellite)
+        if state is None or state.in_view == in_view:
+            return
+        state.in_view = in_view
+        state.in_view_since_utc_ns = now_utc_ns if in_view else None
+
+    def tick(self, now_utc_ns: UtcNs) -> list[Record]:
+        """Let time pass: shelving that runs out, packets that go stale, links that fall silent."""
+        records: list[Record] = list(self._alarms.tick(now_utc_ns))
+        for state in self._states.values():
+            stale = self._stale_packets(state, now_utc_ns)
+            if stale != state.stale:
+                state.stale = stale
+                records.append(self._health(state, now_utc_ns))
+            for link in state.links.values():
+                if link.changed(now_utc_ns, state.in_view_since_utc_ns, state.in_view):
+                    records.append(link.status(now_utc_ns, state.in_view_since_utc_ns, state.in_view))
+        return records
+
+    # -- what people do ------------------------------------------------------------------------------------
+
+    def acknowledge(
+        self, satellite: str, parameter: str, alarm_id: str, user: str, now_utc_ns: UtcNs
+    ) -> list[Record]:
+        """Acknowledge an alarm by its id; raises ``AlarmRefused`` for one that is over."""
+        return list(self._alarms.acknowledge(satellite, parameter, alarm_id, user, now_utc_ns))
+
+    def reset(self, satellite: str, parameter: str, alarm_id: str, user: str, now_utc_ns: UtcNs) -> list[Record]:
+        """Clear a latched alarm that is normal again; raises ``AlarmRefused`` for one that is not."""
+        return list(self._alarms.reset(satellite, parameter, alarm_id, user, now_utc_ns))
+
+    def shelve(
+        self,
+        satellite: str,
+        parameter: str,
+        alarm_id: str,
+        user: str,
+        now_utc_ns: UtcNs,
+        *,
+        duration_s: float | None,
+    ) -> list[Record]:
+        """Silence an alarm for a while, or (``None``) until it is unshelved."""
+        return list(self._alarms.shelve(satellite, parameter, alarm_id, user, now_utc_ns, duration_s=duration_s))
+
+    def unshelve(self, satellite: str, parameter: str, alarm_id: str, now_utc_ns: UtcNs) -> list[Record]:
+        """End the shelving of an alarm."""
+        return list(self._alarms.unshelve(satellite, parameter, alarm_id, now_utc_ns))
+
+    def active_alarms(self) -> tuple[Alarm, ...]:
+        """Return every alarm that is not cleared."""
+        return self._alarms.active()
+
+    def restore(self, transitions: Iterable[Alarm]) -> tuple[Alarm, ...]:
+        """Take up the alarms of an earlier run from their archived transitions, oldest first."""
+        flags = {
+            (state.slug, parameter.name): (parameter.limits.auto_acknowledge, parameter.limits.latching)
+            for state in self._states.values()
+            for packet in state.packets.values()
+            for parameter in packet.limits.parameters
+        }
+        restored = tuple(self._alarms.restore(transitions, flags))
+        for alarm in restored:
+            if alarm.state != "returned_to_normal":
+                self._resume(alarm)
+        return restored
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _resume(self, alarm: Alarm) -> None:
+        """Let persistence go on where it was: the alarm is active until enough good samples have come."""
+        for packet in self._states[alarm.satellite].packets.values():
+            for index, parameter in enumerate(packet.limits.parameters):
+                if parameter.name == alarm.parameter:
+                    packet.counts[index, :4] = (alarm.violations, 0, 2, CONCERN_LEVELS.index(alarm.level))
+
+    def _step(self, state: _SatelliteState, packet: _PacketState, report: ParameterReport) -> list[Record]:
+        from agent.health import kernels
+
+        limits, table = packet.limits, state.limits
+        values = limits.load(report)
+        kernels.step(
+            limits.values,
+            limits.given,
+            limits.rows,
+            report.received_utc_ns if report.generated_utc_ns is None else report.generated_utc_ns,
+            table.rules,
+            table.reals,
+            table.bounds,
+            table.flags,
+            packet.counts,
+            packet.past,
+            limits.results,
+            limits.sides,
+            packet.events,
+        )
+        packet.health = verdicts(limits)
+        records: list[Record] = []
+        for index in np.flatnonzero(packet.events).tolist():
+            parameter = limits.parameters[index]
+            event = int(packet.events[index])
+            value = values.get(parameter.name)
+            if event in (kernels.RETURNED, kernels.DROPPED):
+                records += self._alarms.conform(state.slug, parameter.name, value, report.received_utc_ns)
+                continue
+            records += self._alarms.violate(
+                state.slug,
+                parameter.name,
+                Violation(
+                    level=CONCERN_LEVELS[int(limits.results[index])],
+                    value=value,
+                    unit=parameter.unit,
+                    limit=_limit_text(parameter, values, packet.health[index]),
+                    violations=int(packet.counts[index, 0]),
+                ),
+                report.received_utc_ns,
+                pending=event == kernels.PENDING,
+                auto_acknowledge=parameter.limits.auto_acknowledge,
+                latching=parameter.limits.latching,
+                marking=report.marking,
+            )
+        return records
+
+    def _health(self, state: _SatelliteState, now_utc_ns: UtcNs) -> HealthStatus:
+        parameters = tuple(health for packet in state.packets.values() for health in packet.health)
+        worst = max((CONCERN_LEVELS.index(one.level) for one in parameters), default=0)
+        return HealthStatus(
+            satellite=state.slug,
+            as_of_utc_ns=now_utc_ns,
+            worst_level=CONCERN_LEVELS[worst],
+            parameters=parameters,
+            stale_packets=state.stale,
+            last_report_utc_ns=state.last_report_utc_ns,
+            marking=state.satellite.marking,
+        )
+
+    def _stale_packets(self, state: _SatelliteState, now_utc_ns: UtcNs) -> tuple[str, ...]:
+        """List the packets that should have come by now: only where the satellite is known to be in view."""
+        always = state.satellite.orbit == "geo" or state.satellite.simulated
+        stale = set(state.stale)
+        for packet in state.satellite.packets:
+            last_utc_ns = state.last_by_packet.get(packet.name)
+            if packet.expected_every_s is None or last_utc_ns is None:
+                continue
+            if not always and not state.in_view:
+                continue
+            since_utc_ns = max(last_utc_ns, last_utc_ns if always else state.in_view_since_utc_ns or last_utc_ns)
+            if now_utc_ns - since_utc_ns > EXPIRATION_TOLERANCE * packet.expected_every_s * 1e9:
+                stale.add(packet.name)
+        return tuple(packet.name for packet in state.satellite.packets if packet.name in stale)
+
+    def _link(self, satellite: str | None, downlink: str) -> LinkWatch | None:
+        state = self._states.get(satellite) if satellite is not None else None
+        if state is None:
+            return None
+        link = state.links.get(downlink)
+        if link is None and len(state.links) < MAX_DOWNLINKS:
+            link = state.links[downlink] = LinkWatch(state.slug, downlink, state.satellite.marking)
+        return link
+
+
+def _new_state(slug: str, satellite: definitions.Satellite) -> _SatelliteState:
+    limits = LimitSet(satellite, slug)
+    state = _SatelliteState(slug, satellite, limits)
+    for name, packet in limits.packets.items():
+        count = len(packet.parameters)
+        state.packets[name] = _PacketState(
+            packet, np.zeros((count, 6), np.int64), np.full((count, 2), np.nan), np.zeros(count, np.uint8)
+        )
+    return state
+
+
+def _limit_text(
+    parameter: LimitedParameter, values: Mapping[str, EngineeringValue], health: ParameterHealth
+) -> str:
+    """Say which limit was met: ``warning: 7 … 8.5 V``."""
+    compiled = parameter.rule(values)
+    if compiled is None or health.level == "normal":
+        return ""
+    level: ConcernLevel = health.level
+    one: definitions.Range | None = getattr(compiled.rule, level)
+    if one is None:
+        return level
+    low = "" if one.min is None else f"{one.min:g}"
+    high = "" if one.max is None else f"{one.max:g}"
+    unit = f" {parameter.unit}" if parameter.unit else ""
+    inside = " (bad inside)" if compiled.rule.form == "inside" else ""
+    return f"{level}: {low} … {high}{unit}{inside}"
