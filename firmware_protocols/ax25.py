@@ -31,10 +31,7 @@ from construct import (  # type: ignore[import-untyped,unused-ignore]
     Bytes,
     ConstructError,
     Flag,
-    If,
-    RepeatUntil,
     Struct,
-    this,
 )
 from msgspec import Meta
 from numpy.typing import NDArray
@@ -53,15 +50,7 @@ ADDRESS = Struct(
     / BitStruct("command_or_repeated" / Flag, "reserved" / BitsInteger(2), "ssid" / BitsInteger(4), "last" / Flag),
 )
 
-ADDRESSES = Struct(
-    "destination" / ADDRESS,
-    "source" / ADDRESS,
-    "digipeaters"
-    / If(
-        ~this.source.tail.last,
-        RepeatUntil(lambda each, so_far, _: each.tail.last or len(so_far) == MAX_DIGIPEATERS, ADDRESS),
-    ),
-)
+ADDRESSES = Struct("destination" / ADDRESS, "source" / ADDRESS)
 
 SUPERVISORY: Final = ("RR", "RNR", "REJ", "SREJ")
 UNNUMBERED: Final = {
@@ -173,6 +162,12 @@ def _looks_unshifted(frame: bytes) -> bool:
     )
 
 
+def _looks_like_address(octets: bytes) -> bool:
+    """Say whether seven octets are a shifted callsign: letters and digits, no low bit, padded at the end only."""
+    call = bytes(octet >> 1 for octet in octets[:6]).rstrip(b" ")
+    return len(octets) == 7 and not any(octet & 1 for octet in octets[:6]) and call.isalnum() and call.isascii()
+
+
 def _text(characters: bytes) -> str:
     return characters.decode("ascii", "backslashreplace").rstrip(" \0")
 
@@ -193,15 +188,19 @@ def _parse_addresses(frame: bytes) -> tuple[dict[str, HeaderValue], bytes]:
         }
         return header, frame[14:]
     parsed = ADDRESSES.parse(frame)
-    repeaters = parsed.digipeaters or ()
+    repeaters: list[Any] = []
+    rest, ended = frame[14:], parsed.source.tail.last
+    while not ended and len(repeaters) < MAX_DIGIPEATERS and _looks_like_address(rest[:7]):
+        repeaters.append(ADDRESS.parse(rest[:7]))
+        rest, ended = rest[7:], repeaters[-1].tail.last
     to_c, from_c = parsed.destination.tail.command_or_repeated, parsed.source.tail.command_or_repeated
     return {
         "destination": _callsign(parsed.destination),
         "source": _callsign(parsed.source),
         "digipeaters": tuple(_callsign(each) + "*" * each.tail.command_or_repeated for each in repeaters),
         "command": to_c if to_c != from_c else None,
-        "address_format": "shifted",
-    }, frame[14 + 7 * len(repeaters) :]
+        "address_format": "shifted" if ended else "unterminated",
+    }, rest
 
 
 def _address(callsign: str, *, flag: bool, last: bool) -> bytes:

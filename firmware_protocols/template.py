@@ -28,6 +28,7 @@ from firmware_protocols.coding.sync_word import (
     SyncedFrames,
     SyncWord,
     Verdict,
+    bit_string,
     hard_octets,
     octets_to_bits,
 )
@@ -53,7 +54,7 @@ class Deframer:
 
     def __init__(self, options: Options) -> None:
         self.rejected: Counter[str] = Counter()
-        sync = SyncWord("".join(map(str, octets_to_bits(SYNC_WORD))), max_errors=options.sync_errors)
+        sync = SyncWord(bit_string(SYNC_WORD), max_errors=options.sync_errors)
         self._frames = SyncedFrames(sync, _judge, self.rejected, first_symbols=8, max_symbols=8 * (1 + 255 + 2))
 
     def feed(self, elements: NDArray[np.float32]) -> list[LinkFrame]:

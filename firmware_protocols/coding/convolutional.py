@@ -35,7 +35,7 @@ PUNCTURING: dict[Rate, tuple[str, str]] = {
     "5/6": ("10101", "11010"),
     "7/8": ("1000101", "1111010"),
 }
-"""For C1 and C2 which of the coder's symbols are sent. Source: CCSDS 131.0-B-3 table 3-1."""
+"""Which symbols of G1 and of G2 are sent. Source: CCSDS 131.0-B-3 table 3-1 (there the code is not inverted)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,14 +258,14 @@ def decode_block(soft: NDArray[np.float32], code: Code, *, terminated: bool = Fa
     return out
 
 
-def puncture(symbols: NDArray[np.uint8], rate: Rate) -> NDArray[np.uint8]:
+def puncture(symbols: NDArray[np.uint8], rate: Rate, code: Code) -> NDArray[np.uint8]:
     """Leave out the coder's symbols that ``rate`` does not send."""
-    return symbols[np.resize(_mask(rate), symbols.size)]
+    return symbols[np.resize(_mask(rate, code), symbols.size)]
 
 
-def depuncture(soft: NDArray[np.float32], rate: Rate, phase: int = 0) -> NDArray[np.float32]:
+def depuncture(soft: NDArray[np.float32], rate: Rate, code: Code, phase: int = 0) -> NDArray[np.float32]:
     """Put zeros where symbols were left out; ``phase`` counts sent symbols since a period began."""
-    mask = _mask(rate)
+    mask = _mask(rate, code)
     sent = np.flatnonzero(mask)
     index = phase + np.arange(soft.size)
     places = index // sent.size * mask.size + sent[index % sent.size]
@@ -279,8 +279,10 @@ def depuncture(soft: NDArray[np.float32], rate: Rate, phase: int = 0) -> NDArray
 
 def sent_symbols(rate: Rate) -> int:
     """Return how many symbols one puncturing period sends."""
-    return int(_mask(rate).sum())
+    return sum(pattern.count("1") for pattern in PUNCTURING[rate])
 
 
-def _mask(rate: Rate) -> NDArray[np.bool_]:
-    return np.array([c == "1" for pair in zip(*PUNCTURING[rate], strict=True) for c in pair])
+def _mask(rate: Rate, code: Code) -> NDArray[np.bool_]:
+    of_g1, of_g2 = PUNCTURING[rate]
+    rows = (of_g1, of_g2) if code.first == G1 else (of_g2, of_g1)
+    return np.array([c == "1" for pair in zip(*rows, strict=True) for c in pair])

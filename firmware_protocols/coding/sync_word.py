@@ -259,3 +259,22 @@ def hard_octets(soft: NDArray[np.float32]) -> bytes:
 def octets_to_bits(octets: bytes) -> NDArray[np.uint8]:
     """Unpack octets to 0 and 1, highest bit first."""
     return np.unpackbits(np.frombuffer(octets, np.uint8))
+
+
+def bit_string(octets: bytes) -> str:
+    """Write octets as 0 and 1, highest bit first, as ``SyncWord`` takes them."""
+    return "".join(map(str, octets_to_bits(octets)))
+
+
+def eye_opening(soft: NDArray[np.float32]) -> float:
+    """Return the mean magnitude squared over the mean square: 2/π for noise alone, 1 for a clean signal.
+
+    BPSK at Es/N0 = 0 dB gives 0.74, at 3 dB 0.83. A frame that no check stands behind is held against it.
+    """
+    clean = np.nan_to_num(soft, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float64)
+    power = float(np.mean(clean**2)) if clean.size else 0.0
+    return float(np.mean(np.abs(clean)) ** 2 / power) if power > 0 else 0.0
+
+
+NOISE_EYE_OPENING = 0.72
+"""Below this a block of some hundred symbols is taken for noise."""

@@ -136,9 +136,9 @@ def test_viterbi_corrects_scattered_errors_at_every_rate(convention: Convention,
     code = CODES[convention]
     bits = np.random.default_rng(4).integers(0, 2, 840).astype(np.uint8)
     bits[-6:] = 0
-    soft = (2.0 * puncture(encode_convolutional(bits, code), rate) - 1).astype(np.float32)
+    soft = (2.0 * puncture(encode_convolutional(bits, code), rate, code) - 1).astype(np.float32)
     soft[50::97] *= -0.5
-    assert (decode_block(depuncture(soft, rate), code, terminated=True) == bits).all()
+    assert (decode_block(depuncture(soft, rate, code), code, terminated=True) == bits).all()
 
 
 def test_soft_decisions_gain_over_hard_ones() -> None:
@@ -182,7 +182,13 @@ def test_a_burst_of_nan_does_not_poison_what_follows() -> None:
 def test_depuncturing_in_pieces_is_the_same(cut: int, size: int, rate: Rate) -> None:
     cut = min(cut, size)
     soft = np.arange(1, size + 1, dtype=np.float32)
-    whole = depuncture(soft, rate)
-    parts = [depuncture(soft[:cut], rate), depuncture(soft[cut:], rate, cut)]
+    code = CODES["ccsds"]
+    whole = depuncture(soft, rate, code)
+    parts = [depuncture(soft[:cut], rate, code), depuncture(soft[cut:], rate, code, cut)]
     assert np.concatenate(parts).tolist() == whole.tolist()
-    assert sent_symbols(rate) == sum(pattern.count("1") for pattern in PUNCTURING[rate])
+
+
+def test_punctured_rates_are_what_they_say() -> None:
+    for rate, patterns in PUNCTURING.items():
+        numerator, denominator = rate.split("/")
+        assert sent_symbols(rate) * int(numerator) == len(patterns[0]) * int(denominator)
