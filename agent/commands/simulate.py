@@ -1,0 +1,125 @@
+"""``gsagent simulate``: the transmitter's side, played in real time on simulated hardware."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from agent.simulator.scenario import Scenario
+
+SUMMARY = "play the transmitter's side: simulated satellites on an rtl_tcp server and on a serial port"
+
+DESCRIPTION = """\
+Play a scenario: simulated satellites send frames built from their own satellite files, modulated into IQ that an
+rtl_tcp server on loopback serves, or as KISS octets on a pseudo-terminal that looks like a TNC.
+
+SCENARIO is a file, or the name of a shipped one (`demo`). When everything is served, one line of JSON on
+standard output says where: hosts, ports, the serial port's path. At the end another one counts what was sent.
+Ctrl-C ends it.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("scenario", metavar="SCENARIO", help="a scenario file, or the name of a shipped one")
+    parser.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds")
+    parser.add_argument(
+        "--listen",
+        action="append",
+        default=[],
+        metavar="SDR=PORT",
+        help="let an SDR of the scenario listen on this port instead of its own (0: any free one)",
+    )
+    parser.add_argument(
+        "--follow-stdin",
+        action="store_true",
+        help="end when standard input is closed, as it is when the program that started this one is gone",
+    )
+    parser.add_argument("--check", action="store_true", help="only check the scenario")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play the scenario until it is told to end."""
+    import asyncio
+
+    from agent.errors import ConfigError
+    from agent.simulator.scenario import load_scenario
+
+    ports = _ports(arguments.listen)
+    if arguments.seconds is not None and not arguments.seconds > 0:
+        raise ConfigError("--seconds must be more than 0")
+    scenario = load_scenario(arguments.scenario)
+    unknown = set(ports) - {sdr.id for sdr in scenario.file.sdrs}
+    if unknown:
+        raise ConfigError(
+            f"--listen: the scenario has no SDR {min(unknown)!r}",
+            mend=f"there are: {', '.join(sdr.id for sdr in scenario.file.sdrs) or 'none'}",
+        )
+    if arguments.check:
+        return 0
+    asyncio.run(_play(scenario, ports, arguments.seconds, arguments.follow_stdin))
+    return 0
+
+
+def _ports(listen: list[str]) -> dict[str, int]:
+    from agent.errors import ConfigError
+
+    ports = {}
+    for text in listen:
+        name, _, port = text.partition("=")
+        if not name or not port.isdecimal() or int(port) > 65_535:
+            raise ConfigError(f"--listen {text!r} is not SDR=PORT")
+        ports[name] = int(port)
+    return ports
+
+
+async def _play(scenario: Scenario, ports: dict[str, int], seconds: float | None, follow_stdin: bool) -> None:
+    import asyncio
+    import signal
+
+    from agent.simulator.play import Playing
+
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(name, stop.set)
+    if follow_stdin:
+        _follow(loop, stop)
+    async with Playing(scenario, ports=ports) as playing:
+        _say(playing.ready())
+        played = asyncio.create_task(playing.play(seconds=seconds))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({played, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (played, stopped):
+            if not task.done():
+                task.cancel()
+        await asyncio.gather(stopped, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):  # told to end
+            await played
+        _say(playing.summary())
+
+
+def _follow(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    import os
+
+    def heard() -> None:
+        try:
+            over = not os.read(sys.stdin.fileno(), 4096)
+        except OSError:
+            over = True
+        if over:
+            loop.remove_reader(sys.stdin.fileno())
+            stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), heard)
+
+
+def _say(record: dict[str, object]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # nobody reads any more
+        print(json.dumps(record, ensure_ascii=False), flush=True)

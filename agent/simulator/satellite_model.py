@@ -1,0 +1,207 @@
+"""A simulated satellite: its parameters over time, and the frames its own satellite file makes of them.
+
+Starts from the file's ``[[example]]`` (a real frame where there is one): what no curve moves stays as it was
+there, the headers of the outer protocols too. Knows no clock: the time is an argument, in seconds since the
+scene began.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, TypeAlias
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from agent.definitions import Definition, Downlink, ParameterName, Positive, Satellite
+from agent.errors import ConfigError, DecodeError
+from agent.records import EngineeringValue
+from agent.telemetry.decoder import Decoder
+from firmware_protocols import ax25, interface
+
+DESTINATION, SOURCE = "QST", "SIMSAT"
+"""Callsigns of a satellite whose file has no example: CQ to all amateurs, and nobody's call."""
+
+Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=1e9)]
+
+
+class Points(Definition, frozen=True, kw_only=True, tag="points", tag_field="kind"):
+    """Straight lines through ``[time, value]``; with ``repeat_s`` they begin again."""
+
+    parameter: ParameterName
+    points: Annotated[tuple[tuple[Seconds, float], ...], Meta(min_length=1, max_length=10_000)]
+    repeat_s: Positive | None = None
+    jitter: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class Sine(Definition, frozen=True, kw_only=True, tag="sine", tag_field="kind"):
+    """A swing about a mean: ``mean + amplitude * sin(2 pi t / period_s)``."""
+
+    parameter: ParameterName
+    mean: float
+    amplitude: float
+    period_s: Positive
+    jitter: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class Count(Definition, frozen=True, kw_only=True, tag="count", tag_field="kind"):
+    """A counter: ``start + step`` for each frame, from zero again at ``modulo``."""
+
+    parameter: ParameterName
+    start: int = 0
+    step: int = 1
+    modulo: Annotated[int, Meta(ge=1)] = 65_536
+
+
+class Labels(Definition, frozen=True, kw_only=True, tag="labels", tag_field="kind"):
+    """Labels that hold from a time on: ``[time, label]`` in order."""
+
+    parameter: ParameterName
+    labels: Annotated[tuple[tuple[Seconds, str], ...], Meta(min_length=1, max_length=10_000)]
+    repeat_s: Positive | None = None
+
+
+Curve: TypeAlias = Points | Sine | Count | Labels
+
+
+def value_of(curve: Curve, t_s: float, frames: int, chance: random.Random) -> EngineeringValue:
+    """Return what a curve says at a time; ``frames`` counts the frames before this one."""
+    match curve:
+        case Count():
+            return (curve.start + curve.step * frames) % curve.modulo
+        case Labels():
+            t_s = t_s % curve.repeat_s if curve.repeat_s else t_s
+            begun = [label for since_s, label in curve.labels if since_s <= t_s]
+            return begun[-1] if begun else curve.labels[0][1]
+        case Sine():
+            value = curve.mean + curve.amplitude * math.sin(2 * math.pi * t_s / curve.period_s)
+        case Points():
+            t_s = t_s % curve.repeat_s if curve.repeat_s else t_s
+            times, values = zip(*curve.points, strict=True)
+            value = float(np.interp(t_s, times, values))
+    return value + chance.uniform(-curve.jitter, curve.jitter)
+
+
+class SatelliteModel:
+    """One satellite's transmitter: frames of one packet over one downlink.
+
+    Raises ``ConfigError`` (with the place ``where``) for a downlink, packet or parameter that is not there, and
+    for a framing that only receives.
+    """
+
+    def __init__(
+        self,
+        satellite: Satellite,
+        downlink: Downlink,
+        packet: str,
+        curves: Sequence[Curve],
+        *,
+        where: str = "",
+        seed: int = 0,
+    ) -> None:
+        self.satellite = satellite
+        self.downlink = downlink
+        self.packet = packet
+        self.frames = 0
+        self._curves = tuple(curves)
+        self._chance = random.Random(seed)
+        self._decoder = Decoder(satellite)
+        if packet not in self._decoder.packets:
+            raise ConfigError(
+                f"{satellite.name} has no packet {packet!r}", where=where, mend=", ".join(self._decoder.packets)
+            )
+        self._prefix, self._base = self._example(packet)
+        for index, curve in enumerate(self._curves):
+            try:
+                self._decoder.encode(packet, {curve.parameter: value_of(curve, 0.0, 0, random.Random(0))})
+            except ConfigError as exc:
+                raise ConfigError(exc.what, where=f"{where}.curve[{index}]", mend=exc.mend) from exc
+
+    def _example(self, packet: str) -> tuple[bytes, dict[str, EngineeringValue]]:
+        """Take the example apart: what stands before the packet, and the values in it that can be sent again."""
+        for example in self.satellite.examples:
+            if example.packet != packet:
+                continue
+            frame = bytes.fromhex(example.frame)
+            inner = _innermost(self.downlink, frame)
+            if inner is None or not frame.endswith(inner.data):
+                continue
+            try:
+                report = self._decoder.decode(self.downlink.name, inner, 0)
+            except DecodeError:
+                continue
+            values = {value.name: value.value for value in report.values}
+            return frame[: len(frame) - len(inner.data)], {
+                name: value for name, value in values.items() if self._can_be_sent(packet, name, value)
+            }
+        wrapped = any(choice.protocol == "ax25" for choice in self.downlink.extract)
+        return (ax25.build_ui_frame(DESTINATION, SOURCE, b"") if wrapped else b""), {}
+
+    def _can_be_sent(self, packet: str, name: str, value: EngineeringValue) -> bool:
+        try:
+            self._decoder.encode(packet, {name: value})
+        except ConfigError:
+            return False  # derived, or a label that stands for several raw values
+        return True
+
+    def values(self, t_s: float) -> dict[str, EngineeringValue]:
+        """Return every parameter as it is at a time."""
+        moved = {curve.parameter: value_of(curve, t_s, self.frames, self._chance) for curve in self._curves}
+        return self._base | moved
+
+    def frame(self, t_s: float) -> bytes:
+        """Build the next frame, as a KISS client would get it."""
+        packet = self._decoder.encode(self.packet, self.values(t_s))
+        self.frames += 1
+        return self._prefix + packet
+
+
+def _innermost(downlink: Downlink, frame: bytes) -> interface.Packet | None:
+    packet: interface.Packet | None = interface.Packet(frame)
+    for choice in downlink.extract:
+        if packet is None:
+            return None
+        found = interface.make_extractor(choice.protocol, choice.options).feed(packet.data)
+        packet = found[0] if found else None
+    return packet
+
+
+class CannotTransmit(ValueError):
+    """A protocol that only receives."""
+
+
+def channel_bits(protocol: str, options: Mapping[str, Any], frame: bytes) -> NDArray[np.uint8]:
+    """Frame octets for the channel by the protocol's own rules: 0 and 1; raises ``CannotTransmit``."""
+    module = interface.load(protocol)
+    encode = getattr(module, "encode", None)
+    if encode is None or module.INPUT != "symbols":
+        raise CannotTransmit(f"{protocol} does not say how a frame becomes channel bits")
+    bits: NDArray[np.uint8] = encode(frame, interface.convert_options(module, options))
+    return bits
+
+
+def line_octets(protocol: str, options: Mapping[str, Any], frame: bytes) -> bytes:
+    """Frame octets for a serial line or socket; raises ``CannotTransmit``."""
+    module = interface.load(protocol)
+    encode = getattr(module, "encode", None)
+    if encode is None or module.INPUT != "octets":
+        raise CannotTransmit(f"{protocol} does not say how a frame becomes octets on a line")
+    octets: bytes = encode(frame, interface.convert_options(module, options))
+    return octets
+
+
+__all__: Final = [
+    "CannotTransmit",
+    "Count",
+    "Curve",
+    "Labels",
+    "Points",
+    "SatelliteModel",
+    "Sine",
+    "channel_bits",
+    "line_octets",
+    "value_of",
+]

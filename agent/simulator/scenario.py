@@ -1,0 +1,175 @@
+"""What a scenario file may say, and its reading: who transmits what, over which simulated hardware.
+
+Data only: nothing here opens a port or makes a signal. Every complaint names the file, the line and the place.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from msgspec import Meta, field
+
+from agent.config import convert, load_satellite, place_in_file, read_toml, shipped_configs
+from agent.definitions import Definition, Downlink, Name, Positive, Satellite
+from agent.errors import ConfigError
+from agent.simulator.faults import Fault, check_faults
+from agent.simulator.modulators import UnknownModulator, convert_options
+from agent.simulator.satellite_model import CannotTransmit, Curve, SatelliteModel, channel_bits
+from firmware_protocols import interface
+
+PortOrAny = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class Sdr(Definition, frozen=True, kw_only=True):
+    """An RTL-SDR behind an rtl_tcp server; ``noise_level`` is the noise's rms at ``sample_rate_hz``, full scale 1.
+
+    ``frequency_hz`` and ``sample_rate_hz`` are what a client is advised to tune to.
+    """
+
+    id: Name
+    frequency_hz: Positive
+    sample_rate_hz: Annotated[int, Meta(ge=225_001, le=3_200_000)] = 250_000
+    host: str = "127.0.0.1"
+    port: PortOrAny = 0
+    noise_level: Annotated[float, Meta(gt=0, lt=1)] = 0.1
+    crystal_ppm: Annotated[float, Meta(ge=-200, le=200)] = 0.0
+    dc_offset: Annotated[float, Meta(ge=-0.5, le=0.5)] = 0.0
+    iq_gain_db: Annotated[float, Meta(ge=-6, le=6)] = 0.0
+    iq_phase_deg: Annotated[float, Meta(ge=-45, le=45)] = 0.0
+    lump_octets: Annotated[int, Meta(ge=0, le=1 << 20)] = 0
+
+
+class Tnc(Definition, frozen=True, kw_only=True):
+    """A TNC on a pseudo-terminal; ``link`` is a symbolic link to it, relative to where the scenario is played."""
+
+    id: Name
+    link: str | None = None
+    baudrate_bd: Annotated[int, Meta(ge=50, le=4_000_000)] = 9600
+
+
+class Transmitter(Definition, frozen=True, kw_only=True):
+    """One downlink of one satellite, on the air (every SDR hears it) or through the TNC that ``tnc`` names.
+
+    ``modulation_options`` are the modulator's (``agent.simulator.modulators``). ``frequency_offset_hz`` is what
+    oscillator and orbit make of the carrier, swinging by ``doppler_hz`` within ``doppler_period_s``.
+    """
+
+    satellite: str
+    downlink: str
+    packet: str
+    every_s: Annotated[float, Meta(ge=0.05, le=86_400)]
+    first_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.5
+    tnc: Name | None = None
+    ebn0_db: Annotated[float, Meta(ge=-10, le=60)] = 18.0
+    frequency_offset_hz: float = 0.0
+    doppler_hz: Annotated[float, Meta(ge=0, le=200_000)] = 0.0
+    doppler_period_s: Positive = 600.0
+    clock_ppm: Annotated[float, Meta(ge=-50_000, le=50_000)] = 0.0
+    modulation_options: dict[str, Any] = field(default_factory=dict)
+    curves: tuple[Curve, ...] = field(name="curve", default=())
+
+
+class ScenarioFile(Definition, frozen=True, kw_only=True):
+    """A whole scenario file."""
+
+    description: str = ""
+    sdrs: tuple[Sdr, ...] = field(name="sdr", default=())
+    tncs: tuple[Tnc, ...] = field(name="tnc", default=())
+    transmitters: tuple[Transmitter, ...] = field(name="transmitter", default=())
+    faults: tuple[Fault, ...] = field(name="fault", default=())
+    satellite_directories: tuple[str, ...] = ()
+    seed: int = 1
+
+
+class Transmission(NamedTuple):
+    """A transmitter with its satellite's model, checked."""
+
+    table: Transmitter
+    slug: str
+    downlink: Downlink
+    model: SatelliteModel
+
+    @property
+    def label(self) -> str:
+        """Name it in a ledger."""
+        return f"{self.slug}/{self.downlink.name}"
+
+
+class Scenario(NamedTuple):
+    """A scenario that can be played."""
+
+    name: str
+    file: ScenarioFile
+    transmissions: tuple[Transmission, ...]
+
+
+def scenario_path(name: str) -> Path:
+    """Find a scenario by path, or by its name among the shipped ones; raises ``ConfigError``."""
+    path = Path(name)
+    if name.endswith(".toml") or path.exists():
+        return path
+    folder = shipped_configs() / "scenarios"
+    if (folder / f"{name}.toml").is_file():
+        return folder / f"{name}.toml"
+    known = ", ".join(sorted(item.stem for item in folder.glob("*.toml")))
+    raise ConfigError(f"no scenario is called {name!r}", mend=f"there are: {known}; or give a file's path")
+
+
+def load_scenario(name: str) -> Scenario:
+    """Read a scenario and everything it names; raises ``ConfigError``."""
+    path = scenario_path(name)
+    tables, text = read_toml(path)
+    file = convert(tables, ScenarioFile, path=path, text=text)
+
+    def place(where: str) -> str:
+        return place_in_file(path, text, where)
+
+    hardware = [("sdr", item.id) for item in file.sdrs] + [("tnc", item.id) for item in file.tncs]
+    for index, (kind, name_) in enumerate(hardware):
+        if name_ in [other for _, other in hardware[:index]]:
+            raise ConfigError(f"two pieces of hardware are called {name_!r}", where=place(kind))
+    directories = [path.parent / item for item in file.satellite_directories]
+    satellites: dict[str, tuple[str, Satellite]] = {}
+    transmissions = []
+    for index, table in enumerate(file.transmitters):
+        where = place(f"transmitter[{index}]")
+        if table.satellite not in satellites:
+            try:
+                satellites[table.satellite] = load_satellite(table.satellite, directories)
+            except ConfigError as exc:
+                raise ConfigError(exc.what, where=f"{where}.satellite", mend=exc.mend) from exc
+        slug, satellite = satellites[table.satellite]
+        transmissions.append(_transmission(table, slug, satellite, file, where, seed=file.seed + index))
+    check_faults(file.faults, {id_: kind for kind, id_ in hardware}, place)
+    return Scenario(path.stem, file, tuple(transmissions))
+
+
+def _transmission(
+    table: Transmitter, slug: str, satellite: Satellite, file: ScenarioFile, where: str, *, seed: int
+) -> Transmission:
+    downlink = next((item for item in satellite.downlinks if item.name == table.downlink), None)
+    if downlink is None:
+        raise ConfigError(
+            f"{slug} has no downlink {table.downlink!r}",
+            where=f"{where}.downlink",
+            mend=f"there are: {', '.join(item.name for item in satellite.downlinks)}",
+        )
+    model = SatelliteModel(satellite, downlink, table.packet, table.curves, where=where, seed=seed)
+    if table.tnc is not None:
+        if table.tnc not in [item.id for item in file.tncs]:
+            raise ConfigError(
+                f"there is no tnc {table.tnc!r}",
+                where=f"{where}.tnc",
+                mend=f"there are: {', '.join(item.id for item in file.tncs) or 'none'}",
+            )
+        return Transmission(table, slug, downlink, model)
+    if not file.sdrs:
+        raise ConfigError("nobody hears it", where=where, mend="add an [[sdr]], or name a tnc")
+    try:
+        convert_options(downlink.modulation, table.modulation_options)
+        channel_bits(downlink.framing.protocol, downlink.framing.options, model.frame(0.0))
+    except (UnknownModulator, CannotTransmit, interface.BadOptions, interface.UnknownProtocol) as exc:
+        raise ConfigError(str(exc), where=where) from exc
+    model.frames = 0
+    return Transmission(table, slug, downlink, model)
