@@ -21,7 +21,7 @@ from agent.sources import ConfiguredSource
 log = logging.getLogger("agent.source")
 
 SAMPLE_BLOCKS = 40
-"""A block of samples is at most 50 ms: two seconds of the band wait for the receiver, then the oldest is dropped."""
+"""A block of samples is at most 50 ms: two seconds of band wait for the receiver, then the oldest is dropped."""
 
 OCTET_BLOCKS = 2000
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from agent.definitions import Satellite
+from agent.errors import AgentError
 from agent.orbit.elements import MeanElements, read_elements
 from agent.records import LookAngles, Pass, PassEvent, Record, Station
 
@@ -24,6 +25,7 @@ NS_PER_S = 1_000_000_000
 REPREDICT_S = 600.0
 MAX_ELEMENTS_OCTETS = 64 * 1024 * 1024
 NEXT_PASSES = 200
+MAX_REFUSALS_TOLD = 20
 SAME_PASS_NS = 600 * NS_PER_S
 """A new prediction moves a TCA by less than this, the next pass of the same satellite is farther away."""
 
@@ -127,9 +129,12 @@ class PassWatch:
             except OSError as exc:
                 log.warning("%s: %s; the last good elements stay", path, exc.strerror)
                 continue
-            for refusal in found.refused:
-                log.warning("%s: %s", path.name, refusal)
-            for elements in found.elements:
+            except AgentError as exc:
+                log.warning("%s; the last good elements stay", exc)
+                continue
+            for refusal in found.refused[:MAX_REFUSALS_TOLD]:
+                log.warning("%s", refusal)
+            for elements in found.sets:
                 slug = slugs.get(elements.norad)
                 if slug is None:
                     continue

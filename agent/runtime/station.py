@@ -39,9 +39,10 @@ from agent.runtime import host
 from agent.runtime.feed import Feed
 from agent.runtime.passes import PassWatch, Sky
 from agent.sinks import payloads
-from agent.sinks.archive import Archive
+from agent.sinks.archive import Archive, ArchiveStats
 from agent.sinks.embedded_broker import EmbeddedBroker
 from agent.sinks.publisher import Publisher
+from agent.sinks.schema import schema_message
 from agent.sources import OctetTable, SourceTable, make_source, read_table
 
 log = logging.getLogger("agent")
@@ -101,6 +102,8 @@ class Agent:
         self.http_port = http_port if http_port is not None else config.file.http_port
         self._tables = check_station(config)
         self._archive: Archive | None = None
+        self._archive_stats: ArchiveStats | None = None
+        self._archive_directory = config.resolve(config.file.archive.directory)
         self._writes: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(MAX_PENDING_WRITES)
         self._counted: dict[str, Counter[str]] = {}
@@ -117,10 +120,11 @@ class Agent:
                 brokers = (Broker(port=embedded.port),)
             self._archive = await stack.enter_async_context(
                 Archive(
-                    self.config.resolve(file.archive.directory),
+                    self._archive_directory,
                     file.station.name,
                     max_mb=file.archive.max_mb,
                     commit_interval_s=file.archive.commit_interval_s,
+                    boot=self.boot,
                 )
             )
             self.publishers = [self._publisher(broker, self._archive) for broker in brokers]
@@ -135,7 +139,9 @@ class Agent:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as outer:
-            publishing = [outer.create_task(item.run(), name=f"publisher {item.name}") for item in self.publishers]
+            publishing = [
+                outer.create_task(item.run(), name=f"publisher {item.broker.name}") for item in self.publishers
+            ]
             ticking = [
                 outer.create_task(self._tick(), name="health tick"),
                 outer.create_task(self._say_how_it_is(), name="station status"),
@@ -181,9 +187,7 @@ class Agent:
     @staticmethod
     def _sort(judged: Sequence[Record], durable: list[Record], live: list[Record]) -> None:
         for record in judged:
-            if isinstance(record, Alarm):
-                durable.append(record)
-            live.append(record)
+            (durable if isinstance(record, Alarm) else live).append(record)
 
     async def _keep(self, durable: Sequence[Record], live: Sequence[Record]) -> None:
         """Write what lasts, then publish what is live: nothing is announced before it is kept."""
@@ -196,13 +200,14 @@ class Agent:
         task.add_done_callback(self._writes.discard)
 
     async def _write(self, durable: Sequence[Record], live: Sequence[Record]) -> None:
-        assert self._archive is not None  # noqa: S101 - made before any feed
         try:
-            await self._archive.write(durable)
+            if self._archive is not None:
+                await self._archive.write(durable)
         finally:
             self._room.release()
-        if any(isinstance(record, ParameterReport) for record in durable):
+        if not self.first_reading.is_set() and any(isinstance(record, ParameterReport) for record in durable):
             self.first_reading.set()
+            log.info("first reading after %.2f s", (time.time_ns() - self.started_utc_ns) / 1e9)
         self._publish_live(live)
 
     async def _all_written(self) -> None:
@@ -211,7 +216,7 @@ class Agent:
 
     def _publish_live(self, records: Sequence[Record]) -> None:
         for record in records:
-            if isinstance(record, HealthStatus | LinkStatus | LookAngles | Alarm):
+            if isinstance(record, HealthStatus | LinkStatus | LookAngles):
                 for publisher in self.publishers:
                     publisher.publish_state(record)
 
@@ -239,36 +244,51 @@ class Agent:
 
     async def _say_how_it_is(self) -> None:
         while True:
-            self._set_state("station", payloads.station_payload(self.describe()))
+            if self._archive is not None:
+                self._archive_stats = await self._archive.stats()
+            self._publish(payloads.station_message(self._station_values(), time.time_ns()))
             for feed in self.feeds:
                 self._source_changed(feed)
             await asyncio.sleep(STATION_EVERY_S)
 
-    def describe(self) -> dict[str, Any]:
-        """Describe the station's state, flat, units in the names; what is not known is ``None``."""
-        archive = self._archive.stats() if self._archive is not None else None
-        directory = self.config.resolve(self.config.file.archive.directory)
-        sky = self.watch.sky if self.watch is not None else Sky()
+    def _station_values(self) -> dict[str, int | float | bool | str | None]:
+        """Say the station's own telemetry, flat."""
+        stats = self._archive_stats
         return {
-            "station": self.config.file.station.name,
-            "version": __version__,
             "boot": self.boot,
-            "ts": time.time_ns() // 1_000_000,
+            "version": __version__,
             "uptime_s": round((time.time_ns() - self.started_utc_ns) / 1e9, 1),
             "clock": host.clock_state(),
             "cpu_temp_c": host.cpu_temperature_c(),
-            "disk_free_mb": _round(host.disk_free_mb(directory)),
+            "disk_free_mb": _round(host.disk_free_mb(self._archive_directory)),
             "memory_mb": _round(host.resident_mb()),
-            "archive": archive,
-            "satellites": list(self.config.satellites),
-            "frames": dict(self.frames),
+            "frames": sum(feed.state.frames for feed in self.feeds),
+            "dropped": sum(feed.state.dropped for feed in self.feeds),
+            "sources_online": sum(feed.state.online for feed in self.feeds),
+            "sources": len(self.feeds),
+            "satellites": len(self.config.satellites),
+            "satellites_with_elements": len(self.watch.sky.elements) if self.watch is not None else 0,
+            **_archive_values(stats),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the station's state for the status page; what is not known is ``None``."""
+        sky = self.watch.sky if self.watch is not None else Sky()
+        return {
+            "station": self.config.file.station.name,
+            "ts": time.time_ns() // 1_000_000,
+            **self._station_values(),
+            "frames_by_satellite": dict(self.frames),
             "sources": {feed.source_id: self._source(feed) for feed in self.feeds},
-            "brokers": {item.name: item.connected for item in self.publishers},
-            "passes": [item for item in sky.passes[:20]],
+            "brokers": {
+                item.broker.name: {"connected": item.connected, "trouble": item.failure or None, **item.counters}
+                for item in self.publishers
+            },
+            "next_passes": [payloads.pass_object(item) for item in sky.passes[:20]],
             "no_passes": dict(sky.notes),
         }
 
-    def _source(self, feed: Feed) -> dict[str, Any]:
+    def _source(self, feed: Feed) -> dict[str, int | float | bool | str | None]:
         state = feed.state
         return {
             "online": state.online,
@@ -284,18 +304,21 @@ class Agent:
         }
 
     def _source_changed(self, feed: Feed) -> None:
-        self._set_state(f"source/{feed.source_id}", payloads.source_payload(self._source(feed)))
+        self._publish(payloads.source_message(feed.source_id, self._source(feed), time.time_ns()))
 
-    def _set_state(self, suffix: str, payload: bytes) -> None:
+    def _publish(self, *messages: payloads.Message) -> None:
         for publisher in self.publishers:
-            publisher.set_state(suffix, payload)
+            for message in messages:
+                publisher.set_message(message)
 
     def _publish_schemas(self) -> None:
         for slug, satellite in self.config.satellites.items():
-            self._set_state(f"sat/{slug}/schema", payloads.schema_payload(slug, satellite))
+            for publisher in self.publishers:
+                if not publisher.broker.satellites or slug in publisher.broker.satellites:
+                    publisher.set_message(schema_message(slug, satellite))
 
     def _publish_next(self, sky: Sky) -> None:
-        self._set_state("pass/next", payloads.next_passes_payload(sky.passes, sky.notes))
+        self._publish(*payloads.pass_messages(sky.passes, time.time_ns()))
 
     # -- making the parts ----------------------------------------------------------------------------------
 
@@ -346,6 +369,21 @@ class Agent:
             publish_next=self._publish_next,
             frames_of=lambda slug: self.frames[slug],
         )
+
+
+def _archive_values(stats: ArchiveStats | None) -> dict[str, int | float | bool | str | None]:
+    if stats is None:
+        return {}
+    return {
+        "archive": stats.archive,
+        "newest_seq": stats.newest_seq,
+        "archive_mb": stats.megabytes,
+        "commit_lag_ms": stats.commit_lag_ms,
+        "lost": stats.lost,
+        "evicted_unacked": stats.evicted_unacked,
+        "quarantined": stats.quarantined,
+        "storage": stats.degraded or "good",
+    }
 
 
 def _round(value: float | None) -> float | None:
