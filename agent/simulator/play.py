@@ -78,13 +78,18 @@ class Playing:
         self._ports = ports or {}
         self._chance = random.Random(scenario.file.seed)
         self._began_s = 0.0
+        self._began_utc_ns = 0
 
     def now_s(self) -> float:
         """Return the scene's time."""
         return time.monotonic() - self._began_s
 
+    def _utc_ns(self, t_s: float) -> int:
+        return self._began_utc_ns + round(t_s * 1e9)
+
     async def __aenter__(self) -> Self:
         self._began_s = time.monotonic()
+        self._began_utc_ns = time.time_ns()
         try:
             for sdr in self.scenario.file.sdrs:
                 await self._open_sdr(sdr)
@@ -195,7 +200,7 @@ class Playing:
             due_s = table.first_s + number * table.every_s
             if table.tnc is not None:
                 await self._until(due_s)
-                frame = transmission.model.frame(due_s)
+                frame = transmission.model.frame(due_s, self._utc_ns(due_s))
                 self._lines[table.tnc].send(kiss.encode(frame, kiss.Options()), self._chance)
             else:
                 await self._until(due_s - LEAD_S)
@@ -205,7 +210,11 @@ class Playing:
 
     def _on_the_air(self, transmission: Transmission, due_s: float) -> None:
         table, downlink = transmission.table, transmission.downlink
-        bits = channel_bits(downlink.framing.protocol, downlink.framing.options, transmission.model.frame(due_s))
+        bits = channel_bits(
+            downlink.framing.protocol,
+            downlink.framing.options,
+            transmission.model.frame(due_s, self._utc_ns(due_s)),
+        )
         waveform = modulate(downlink.modulation, bits, downlink.baudrate_bd, table.modulation_options)
         turn = 2 * math.pi * due_s / table.doppler_period_s
         burst = Burst(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from msgspec import Meta
@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 
 from agent.definitions import Definition, Downlink, ParameterName, Positive, Satellite
 from agent.errors import ConfigError, DecodeError
-from agent.records import EngineeringValue
+from agent.records import EngineeringValue, UtcNs
 from agent.telemetry.decoder import Decoder
+from agent.telemetry.onboard_time import format_utc
 from firmware_protocols import ax25, interface
 
 DESTINATION, SOURCE = "QST", "SIMSAT"
 """Callsigns of a satellite whose file has no example: CQ to all amateurs, and nobody's call."""
+
+CHECK_UTC_NS: Final = 1_767_225_600 * 10**9
+"""2026-01-01: a time that every on-board clock of today can say."""
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=1e9)]
 
@@ -56,26 +60,56 @@ class Count(Definition, frozen=True, kw_only=True, tag="count", tag_field="kind"
     modulo: Annotated[int, Meta(ge=1)] = 65_536
 
 
-class Labels(Definition, frozen=True, kw_only=True, tag="labels", tag_field="kind"):
-    """Labels that hold from a time on: ``[time, label]`` in order."""
+class Ramp(Definition, frozen=True, kw_only=True, tag="ramp", tag_field="kind"):
+    """A value that grows evenly: ``start + per_s * t``."""
 
     parameter: ParameterName
-    labels: Annotated[tuple[tuple[Seconds, str], ...], Meta(min_length=1, max_length=10_000)]
+    start: float = 0.0
+    per_s: float = 1.0
+
+
+class Steps(Definition, frozen=True, kw_only=True, tag="steps", tag_field="kind"):
+    """Values or labels that hold from a time on: ``[time, value]`` in order."""
+
+    parameter: ParameterName
+    steps: Annotated[tuple[tuple[Seconds, str | bool | int | float], ...], Meta(min_length=1, max_length=10_000)]
     repeat_s: Positive | None = None
 
 
-Curve: TypeAlias = Points | Sine | Count | Labels
+class Clock(Definition, frozen=True, kw_only=True, tag="clock", tag_field="kind"):
+    """The on-board clock, for a parameter with a ``time`` calibration; ``offset_s`` and ``drift_ppm`` off."""
+
+    parameter: ParameterName
+    offset_s: float = 0.0
+    drift_ppm: float = 0.0
 
 
-def value_of(curve: Curve, t_s: float, frames: int, chance: random.Random) -> EngineeringValue:
-    """Return what a curve says at a time; ``frames`` counts the frames before this one."""
+Curve: TypeAlias = Points | Sine | Count | Ramp | Steps | Clock
+
+
+class Moment(NamedTuple):
+    """When a frame is made: seconds of the scene, UTC, and how many frames were made before."""
+
+    t_s: float
+    utc_ns: UtcNs
+    frames: int = 0
+
+
+def value_of(curve: Curve, moment: Moment, chance: random.Random) -> EngineeringValue:
+    """Return what a curve says at a moment."""
+    t_s = moment.t_s
     match curve:
         case Count():
-            return (curve.start + curve.step * frames) % curve.modulo
-        case Labels():
+            return (curve.start + curve.step * moment.frames) % curve.modulo
+        case Clock():
+            error_s = curve.offset_s + curve.drift_ppm * 1e-6 * t_s
+            return format_utc(moment.utc_ns + round(error_s * 1e9))
+        case Ramp():
+            return curve.start + curve.per_s * t_s
+        case Steps():
             t_s = t_s % curve.repeat_s if curve.repeat_s else t_s
-            begun = [label for since_s, label in curve.labels if since_s <= t_s]
-            return begun[-1] if begun else curve.labels[0][1]
+            begun = [value for since_s, value in curve.steps if since_s <= t_s]
+            return begun[-1] if begun else curve.steps[0][1]
         case Sine():
             value = curve.mean + curve.amplitude * math.sin(2 * math.pi * t_s / curve.period_s)
         case Points():
@@ -116,7 +150,9 @@ class SatelliteModel:
         self._prefix, self._base = self._example(packet)
         for index, curve in enumerate(self._curves):
             try:
-                self._decoder.encode(packet, {curve.parameter: value_of(curve, 0.0, 0, random.Random(0))})
+                for t_s in _telling_times(curve):
+                    value = value_of(curve, Moment(t_s, CHECK_UTC_NS), random.Random(0))
+                    self._decoder.encode(packet, {curve.parameter: value})
             except ConfigError as exc:
                 raise ConfigError(exc.what, where=f"{where}.curve[{index}]", mend=exc.mend) from exc
 
@@ -147,16 +183,29 @@ class SatelliteModel:
             return False  # derived, or a label that stands for several raw values
         return True
 
-    def values(self, t_s: float) -> dict[str, EngineeringValue]:
+    def values(self, t_s: float, utc_ns: UtcNs) -> dict[str, EngineeringValue]:
         """Return every parameter as it is at a time."""
-        moved = {curve.parameter: value_of(curve, t_s, self.frames, self._chance) for curve in self._curves}
-        return self._base | moved
+        moment = Moment(t_s, utc_ns, self.frames)
+        return self._base | {curve.parameter: value_of(curve, moment, self._chance) for curve in self._curves}
 
-    def frame(self, t_s: float) -> bytes:
+    def frame(self, t_s: float, utc_ns: UtcNs) -> bytes:
         """Build the next frame, as a KISS client would get it."""
-        packet = self._decoder.encode(self.packet, self.values(t_s))
+        packet = self._decoder.encode(self.packet, self.values(t_s, utc_ns))
         self.frames += 1
         return self._prefix + packet
+
+
+def _telling_times(curve: Curve) -> tuple[float, ...]:
+    """Return the times at which a curve says its extremes: what fits there fits always."""
+    match curve:
+        case Points():
+            return tuple(t_s for t_s, _ in curve.points)
+        case Steps():
+            return tuple(t_s for t_s, _ in curve.steps)
+        case Sine():
+            return curve.period_s / 4, 3 * curve.period_s / 4
+        case _:
+            return (0.0,)
 
 
 def _innermost(downlink: Downlink, frame: bytes) -> interface.Packet | None:
@@ -195,12 +244,15 @@ def line_octets(protocol: str, options: Mapping[str, Any], frame: bytes) -> byte
 
 __all__: Final = [
     "CannotTransmit",
+    "Clock",
     "Count",
     "Curve",
-    "Labels",
+    "Moment",
     "Points",
+    "Ramp",
     "SatelliteModel",
     "Sine",
+    "Steps",
     "channel_bits",
     "line_octets",
     "value_of",

@@ -15,7 +15,7 @@ from agent.definitions import Definition, Downlink, Name, Positive, Satellite
 from agent.errors import ConfigError
 from agent.simulator.faults import Fault, check_faults
 from agent.simulator.modulators import UnknownModulator, convert_options
-from agent.simulator.satellite_model import CannotTransmit, Curve, SatelliteModel, channel_bits
+from agent.simulator.satellite_model import CHECK_UTC_NS, CannotTransmit, Curve, SatelliteModel, channel_bits
 from firmware_protocols import interface
 
 PortOrAny = Annotated[int, Meta(ge=0, le=65535)]
@@ -168,7 +168,7 @@ def _transmission(
         raise ConfigError("nobody hears it", where=where, mend="add an [[sdr]], or name a tnc")
     try:
         convert_options(downlink.modulation, table.modulation_options)
-        channel_bits(downlink.framing.protocol, downlink.framing.options, model.frame(0.0))
+        channel_bits(downlink.framing.protocol, downlink.framing.options, model.frame(0.0, CHECK_UTC_NS))
     except (UnknownModulator, CannotTransmit, interface.BadOptions, interface.UnknownProtocol) as exc:
         raise ConfigError(str(exc), where=where) from exc
     model.frames = 0
