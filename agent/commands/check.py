@@ -1,0 +1,214 @@
+"""``gsagent check``: validate station, satellite and scenario files, naming the exact place of what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.errors import AgentError, ConfigError
+
+if TYPE_CHECKING:
+    from agent.definitions import Satellite, SatelliteExample
+
+SUMMARY = "validate station, satellite and scenario files"
+DESCRIPTION = """\
+Read each FILE as what it is (a station, a satellite or a scenario, told apart by its tables) and check all of it:
+spelling of every field, modems and protocols with their options, layouts (overlaps, types, units), calibrations,
+limits, and for a satellite file that each example frame decodes to the values it states.
+
+Every complaint names file, line and place, and what would mend it. Exit code 2 when there is any.
+"""
+EPILOG = """\
+examples:
+  gsagent check configs/satellites/*.toml
+  gsagent check station.toml
+"""
+
+TOLERANCE = 1e-9
+"""Relative difference up to which a decoded number is the one an example states."""
+
+STATION_KEYS = frozenset({"station", "broker", "source", "satellites", "archive", "passes"})
+SCENARIO_KEYS = frozenset({"transmitter", "sdr", "tnc", "fault"})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what this command takes."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="TOML files to check")
+    parser.add_argument("--quiet", action="store_true", help="say nothing of files that are good")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check every file; 2 when one of them is wrong."""
+    wrong = 0
+    for name in arguments.files:
+        path = Path(name)
+        complaints, summary = check_file(path)
+        for complaint in complaints:
+            print(f"gsagent: {complaint}", file=sys.stderr)
+        wrong += bool(complaints)
+        if not complaints and not arguments.quiet:
+            print(f"{path}: good: {summary}")
+    return 2 if wrong else 0
+
+
+def check_file(path: Path) -> tuple[list[str], str]:
+    """Return what is wrong with a file, and one line on what it is."""
+    from agent.config import read_toml
+
+    try:
+        tables, text = read_toml(path)
+        kind = kind_of(tables)
+        if kind == "station":
+            return [], check_station_file(path)
+        if kind == "scenario":
+            return [], check_scenario_file(path)
+        if kind == "satellite":
+            return check_satellite_file(path, tables, text)
+    except AgentError as exc:
+        return [str(exc)], ""
+    return [f"{path}: neither a station, nor a satellite, nor a scenario: none of their tables is there"], ""
+
+
+def kind_of(tables: dict[str, Any]) -> str:
+    """Tell what kind of file these tables are, by the tables only that kind has."""
+    if "norad" in tables or "downlink" in tables or "packet" in tables:
+        return "satellite"
+    if SCENARIO_KEYS & tables.keys():
+        return "scenario"
+    return "station" if STATION_KEYS & tables.keys() else ""
+
+
+def check_station_file(path: Path) -> str:
+    """Check a station file and every satellite file it names; raises ``ConfigError``."""
+    from agent.config import load_station_config
+    from agent.runtime.station import check_station
+
+    config = load_station_config(path)
+    check_station(config)
+    for slug, satellite in config.satellites.items():
+        for where, problem in satellite_problems(satellite):
+            raise ConfigError(problem.what, where=f"satellite {slug}: {where}", mend=problem.mend)
+    sources = len(config.file.sources)
+    return f"station {config.file.station.name}, {len(config.satellites)} satellites, {sources} sources"
+
+
+def check_scenario_file(path: Path) -> str:
+    """Check a scenario file; raises ``ConfigError``."""
+    from agent.simulator.scenario import load_scenario
+
+    scenario = load_scenario(str(path))
+    return f"scenario, {len(scenario.file.transmitters)} transmitters"
+
+
+def check_satellite_file(path: Path, tables: dict[str, Any], text: str) -> tuple[list[str], str]:
+    """Check a satellite file; returns every complaint with its line, and a summary."""
+    from agent.config import SLUG, convert, place_in_file
+    from agent.definitions import Satellite
+
+    satellite = convert(tables, Satellite, path=path, text=text)
+    complaints = []
+    if not SLUG.match(path.stem):
+        complaints.append(f"{path}: the file's name becomes a topic level: a-z, 0-9, _ and -, at most 32")
+    for where, problem in satellite_problems(satellite):
+        complaints.append(str(ConfigError(problem.what, where=place_in_file(path, text, where), mend=problem.mend)))
+    parameters = sum(len(packet.parameters) for packet in satellite.packets)
+    summary = (
+        f"satellite {satellite.name} ({satellite.norad}), {len(satellite.downlinks)} downlinks, "
+        f"{len(satellite.packets)} packets, {parameters} parameters, {len(satellite.examples)} examples"
+    )
+    return complaints, summary
+
+
+def satellite_problems(satellite: Satellite) -> Iterator[tuple[str, ConfigError]]:
+    """Yield what the schema cannot see: place in the file, and what is wrong."""
+    from agent.downlink import check_downlink
+    from agent.health.limits import LimitSet
+    from agent.telemetry.decoder import Decoder, PacketDecoder
+
+    seen: set[str] = set()
+    for index, downlink in enumerate(satellite.downlinks):
+        place = f"downlink[{index}]"
+        if downlink.name in seen:
+            yield f"{place}.name", ConfigError(f"two downlinks are called {downlink.name!r}")
+        seen.add(downlink.name)
+        try:
+            check_downlink(downlink)
+        except (ValueError, LookupError) as exc:
+            yield place, ConfigError(str(exc))
+    sound = True
+    for index, packet in enumerate(satellite.packets):
+        problem = complaint_of(partial(PacketDecoder, packet, f"packet[{index}]"))
+        if problem is not None:
+            sound = False
+            yield problem
+    if not sound:
+        return
+    for check in (Decoder, LimitSet):
+        problem = complaint_of(partial(check, satellite))
+        if problem is not None:
+            sound = False
+            yield problem
+    for index, example in enumerate(satellite.examples if sound else ()):
+        yield from example_problems(satellite, example, f"example[{index}]")
+
+
+def complaint_of(check: Callable[[], object]) -> tuple[str, ConfigError] | None:
+    """Return the place and the complaint of a check that fails."""
+    try:
+        check()
+    except ConfigError as exc:
+        return exc.where, exc
+    return None
+
+
+def example_problems(
+    satellite: Satellite, example: SatelliteExample, place: str
+) -> Iterator[tuple[str, ConfigError]]:
+    """Yield where an example frame does not decode to what it states."""
+    from agent.downlink import FrameReader, Transmitter
+    from agent.records import Frame, ParameterReport
+    from firmware_protocols.interface import LinkFrame
+
+    chosen = [one for one in satellite.downlinks if example.downlink in (None, one.name)]
+    if not chosen:
+        yield f"{place}.downlink", ConfigError(f"there is no downlink {example.downlink!r}")
+        return
+    try:
+        data = bytes.fromhex(example.frame)
+    except ValueError:
+        yield f"{place}.frame", ConfigError("not hex")
+        return
+    reader = FrameReader(Transmitter("example", satellite, chosen[0]))
+    frame = Frame("example", chosen[0].name, LinkFrame(data, 0, len(data), "none"), received_utc_ns=0)
+    reports = [record for record in reader.read(frame) if isinstance(record, ParameterReport)]
+    if not reports:
+        reasons = ", ".join(reader.rejected) or "no packet was found in it"
+        yield f"{place}.frame", ConfigError(f"does not decode: {reasons}")
+        return
+    report = reports[0]
+    if report.packet != example.packet:
+        yield f"{place}.packet", ConfigError(f"decodes as packet {report.packet!r}")
+        return
+    values = {value.name: value.value for value in report.values}
+    for name, expected in example.values.items():
+        if name not in values:
+            yield f"{place}.values.{name}", ConfigError("the packet has no such parameter")
+        elif not same(values[name], expected):
+            yield f"{place}.values.{name}", ConfigError(f"{expected!r} stated, {values[name]!r} decoded")
+
+
+def same(value: object, expected: object) -> bool:
+    """Say whether a decoded value is the one stated: reals to nine digits, octets in hex, no value as ``None``."""
+    if isinstance(value, bytes):
+        return value.hex() == expected
+    if value is None:
+        return expected == "None"
+    if isinstance(value, float) and isinstance(expected, int | float):
+        both_nan = math.isnan(value) and math.isnan(expected)
+        return both_nan or math.isclose(value, expected, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return value == expected
