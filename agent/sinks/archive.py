@@ -244,8 +244,16 @@ class Archive:
     def advance(self, destination: str, seq: int) -> None:
         """Note that a destination has everything through ``seq``; written with the next group commit."""
         self._destinations.add(destination)
-        self._cursors[destination] = seq
-        self._new_cursors[destination] = seq
+        self.remember(destination, seq)
+
+    def note(self, name: str) -> int:
+        """Return a number kept beside the cursors that holds back no eviction, 0 when there is none."""
+        return self._cursors.get(name, 0)
+
+    def remember(self, name: str, seq: int) -> None:
+        """Keep such a number; written with the next group commit."""
+        self._cursors[name] = seq
+        self._new_cursors[name] = seq
         if self._cursor_due_s == 0.0:
             self._cursor_due_s = time.monotonic() + CURSOR_INTERVAL_S
             self._wake.set()

@@ -67,12 +67,12 @@ class Envelope:
     """Where an archived record stands: the identity of its message, the same at every resend.
 
     ``prev`` is the number of the record sent to this destination before it: who has everything through ``prev``
-    misses nothing before ``seq``.
+    misses nothing before ``seq``. It is absent where a newest value overtakes a backlog.
     """
 
     archive: str
     seq: int
-    prev: int
+    prev: int | None
     boot: str
 
 
@@ -205,7 +205,7 @@ def _pass_event(event: PassEvent) -> Json:
 def _place(envelope: Envelope | None) -> Json:
     if envelope is None:
         return {}
-    return {"archive": envelope.archive, "seq": envelope.seq, "prev": envelope.prev, "boot": envelope.boot}
+    return present(archive=envelope.archive, seq=envelope.seq, prev=envelope.prev, boot=envelope.boot)
 
 
 # -- state: only the newest counts -----------------------------------------------------------------------------
