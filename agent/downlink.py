@@ -7,6 +7,7 @@ time it is, or where samples come from.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -275,12 +276,17 @@ def make_frame(
         downlink=transmitter.downlink.name,
         link_frame=link_frame,
         received_utc_ns=received_utc_ns,
-        snr_db=snr_db,
-        frequency_offset_hz=frequency_offset_hz,
+        snr_db=_known(snr_db),
+        frequency_offset_hz=_known(frequency_offset_hz),
         source=source,
         norad=transmitter.norad,
         marking=transmitter.marking,
     )
+
+
+def _known(value: float | None) -> float | None:
+    """Make a plain number of what a kernel measured; one that is not finite is not known."""
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def check_downlink(downlink: definitions.Downlink) -> None:

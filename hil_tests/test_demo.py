@@ -101,7 +101,7 @@ def test_the_station_says_it_is_online(demo: Demo) -> None:
 
 
 def test_telemetry_arrives_by_radio_and_by_serial_line(demo: Demo) -> None:
-    radio = json.loads(demo[1].wait_for("sat/demosat/tm/beacon", 20))
+    radio = json.loads(demo[1].wait_for("sat/demosat/tm/housekeeping", 20))
     serial = json.loads(demo[1].wait_for("sat/link/tm/beacon", 20))
     assert 5.0 < radio["battery_voltage_v"] < 9.0
     assert radio["seq"] > 0
@@ -119,7 +119,7 @@ def test_passes_are_listed_and_the_satellites_stand_somewhere(demo: Demo) -> Non
 
 def test_units_and_limits_are_published_once_as_the_birth(demo: Demo) -> None:
     schema = json.loads(demo[1].wait_for("sat/demosat/schema", 10))
-    parameter = schema["packets"]["beacon"]["parameters"]["battery_voltage_v"]
+    parameter = schema["packets"]["housekeeping"]["parameters"]["battery_voltage_v"]
     assert parameter["unit"] == "V"
     assert parameter["limits"]
 

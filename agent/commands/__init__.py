@@ -22,7 +22,6 @@ COMMANDS = (
     "passes",
     "check",
     "simulate",
-    "archive",
     "doctor",
     "completion",
 )

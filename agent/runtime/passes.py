@@ -10,14 +10,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from agent.definitions import Satellite
 from agent.errors import AgentError
 from agent.orbit.elements import MeanElements, read_elements
-from agent.records import LookAngles, Pass, PassEvent, Record, Station
+from agent.records import Pass, PassEvent, Record, Station
 
 log = logging.getLogger("agent.passes")
 
@@ -111,7 +111,8 @@ class PassWatch:
             min_elevation_deg=self._min_elevation_deg,
             names=names,
         )
-        self.sky.passes = sorted(found.passes, key=lambda item: item.aos_utc_ns or 0)[:NEXT_PASSES]
+        marked = [replace(item, marking=self._satellites[item.satellite].marking) for item in found.passes]
+        self.sky.passes = sorted(marked, key=lambda item: item.aos_utc_ns or 0)[:NEXT_PASSES]
         self.sky.notes = {note.satellite: note.reason for note in found.notes}
         for slug in self._satellites:
             if slug not in self.sky.elements:
@@ -140,7 +141,7 @@ class PassWatch:
                     continue
                 known = self.sky.elements.get(slug)
                 if known is None or elements.epoch_utc_ns > known.epoch_utc_ns:
-                    self.sky.elements[slug] = elements
+                    self.sky.elements[slug] = replace(elements, name=slug)
 
     def _now(self, now_ns: int) -> list[Record]:
         from agent.orbit.look import look_angles
@@ -151,7 +152,7 @@ class PassWatch:
             if (item.aos_utc_ns or 0) > now_ns:
                 continue
             if item.los_utc_ns is not None and item.los_utc_ns <= now_ns:
-                if self._was_told(item, "aos"):
+                if self._was_told(item, "tca") or self._was_told(item, "aos"):
                     self._tell(records, item, "los", item.los_utc_ns)
                 continue
             elements = self.sky.elements.get(item.satellite)
@@ -161,12 +162,19 @@ class PassWatch:
             if item.kind == "pass":
                 if not self._was_told(item, "aos"):
                     self._frames_at_aos[item.satellite] = self._frames_of(item.satellite)
-                    self._tell(records, item, "aos", item.aos_utc_ns or now_ns)
+                    # One that was up already when the agent began has risen unseen.
+                    if item.aos_utc_ns is not None:
+                        self._tell(records, item, "aos", item.aos_utc_ns)
                 if item.tca_utc_ns <= now_ns:
                     self._tell(records, item, "tca", item.tca_utc_ns)
             satellite = self._satellites[item.satellite]
             frequencies = {downlink.name: downlink.frequency_hz for downlink in satellite.downlinks}
-            records.append(look_angles(elements, self.station, now_ns, frequencies, name=item.satellite))
+            try:
+                look = look_angles(elements, self.station, now_ns, frequencies)
+            except AgentError as exc:
+                self.sky.notes[item.satellite] = str(exc)
+                continue
+            records.append(replace(look, marking=satellite.marking))
         return records
 
     def _was_told(self, item: Pass, what: Event) -> bool:
@@ -180,9 +188,7 @@ class PassWatch:
         if self._was_told(item, what):
             return
         self._told[item.satellite, what] = item.tca_utc_ns
-        look: LookAngles = look_angles(
-            self.sky.elements[item.satellite], self.station, at_utc_ns, {}, name=item.satellite
-        )
+        look = look_angles(self.sky.elements[item.satellite], self.station, at_utc_ns)
         records.append(
             PassEvent(
                 satellite=item.satellite,

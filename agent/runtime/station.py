@@ -104,6 +104,7 @@ class Agent:
         self._archive: Archive | None = None
         self._archive_stats: ArchiveStats | None = None
         self._archive_directory = config.resolve(config.file.archive.directory)
+        self._group: asyncio.TaskGroup
         self._writes: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(MAX_PENDING_WRITES)
         self._counted: dict[str, Counter[str]] = {}
@@ -139,6 +140,7 @@ class Agent:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as outer:
+            self._group = outer
             publishing = [
                 outer.create_task(item.run(), name=f"publisher {item.broker.name}") for item in self.publishers
             ]
@@ -195,7 +197,7 @@ class Agent:
             self._publish_live(live)
             return
         await self._room.acquire()
-        task = asyncio.create_task(self._write(durable, live), name="archive write")
+        task = self._group.create_task(self._write(durable, live), name="archive write")
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
