@@ -13,7 +13,8 @@ polarities are searched. Source: CCSDS 131.0-B-3 §3 (convolutional), §4 (Reed�
 (randomizer); NRZ-M as in CCSDS 401.0-B §2.4.14. Knows nothing of what a frame holds.
 
 A frame with neither Reed–Solomon code nor error control field passes no check: it is marked ``check = "none"``
-and suppressed when its symbols look like noise.
+and suppressed when its symbols look like noise, or, behind the convolutional code, when what the decoder decided
+agrees with them no better than it would with noise.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from numpy.typing import NDArray
 from firmware_protocols.coding import reed_solomon as rs
 from firmware_protocols.coding.convolutional import (
     CODES,
+    NOISE_AGREEMENT,
     PUNCTURING,
+    CodeWitness,
     Rate,
     ViterbiStream,
     depuncture,
@@ -59,6 +62,9 @@ INPUT: Final = "symbols"
 
 UNCHECKED_SYNC_ERRORS: Final = 2
 """How many bits of the ASM may be wrong when nothing else tells a frame from noise."""
+
+
+PIECE_SYMBOLS: Final = 1024
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,8 +114,9 @@ class _BlockSearch:
         self._soft_octets = options.convolutional == "none"
         parity = options.reed_solomon_parity * options.interleaving if self._code else 0
         self._symbols = 8 * (options.frame_octets + parity)
-        checked = self._code is not None or options.fecf
-        errors = options.sync_errors if checked else min(options.sync_errors, UNCHECKED_SYNC_ERRORS)
+        self.checked = self._code is not None or options.fecf
+        self.bits = self._symbols + 4 * len(options.asm)
+        errors = options.sync_errors if self.checked else min(options.sync_errors, UNCHECKED_SYNC_ERRORS)
         self._precoding = DifferentialDecoder() if options.precoding == "differential" else None
         self.frames = SyncedFrames(
             SyncWord(bit_string(bytes.fromhex(options.asm)), max_errors=errors),
@@ -161,9 +168,11 @@ class _ConvolutionalPhase:
         self._bits = len(PUNCTURING[options.rate][0])
         self._phase = phase
         self._viterbi = ViterbiStream(self._code)
+        self._rejected = rejected
         self._search = _BlockSearch(options, rejected)
         self._symbols = 0  # since the stream began
         self._decoded = 0
+        self._witness = None if self._search.checked else CodeWitness(self._code, 2 * self._search.bits)
         self._begin()
 
     def _begin(self) -> None:
@@ -173,6 +182,14 @@ class _ConvolutionalPhase:
         self._first_bit = self._decoded
 
     def feed(self, soft: NDArray[np.float32]) -> list[LinkFrame]:
+        # The witness remembers so much and no more: frames are judged piece by piece.
+        return [
+            frame
+            for begin in range(0, soft.size, PIECE_SYMBOLS)
+            for frame in self._feed_piece(soft[begin : begin + PIECE_SYMBOLS])
+        ]
+
+    def _feed_piece(self, soft: NDArray[np.float32]) -> list[LinkFrame]:
         self._symbols += soft.size
         skipped = min(self._skip, soft.size)
         self._skip -= skipped
@@ -181,22 +198,38 @@ class _ConvolutionalPhase:
         if self._rate != "1/2":
             pairs = depuncture(soft, self._rate, self._code, self._taken % self._sent)
         self._taken += soft.size
+        if self._witness is not None:
+            self._witness.take_symbols(pairs)
         return self._placed(self._search.feed(self._signs(self._viterbi.feed(pairs))))
 
     def flush(self) -> list[LinkFrame]:
         frames = self._search.feed(self._signs(self._viterbi.flush()))
         frames = self._placed(frames + self._search.flush())
+        if self._witness is not None:
+            self._witness.forget()
         self._begin()
         return frames
 
     def _signs(self, bits: NDArray[np.uint8]) -> NDArray[np.float32]:
         self._decoded += bits.size
+        if self._witness is not None:
+            self._witness.take_bits(bits)
         return (2.0 * bits - 1.0).astype(np.float32)
 
     def _placed(self, frames: list[LinkFrame]) -> list[LinkFrame]:
         def symbol(bit: int) -> int:
             return self._first_symbol + (bit - self._first_bit) * self._sent // self._bits
 
+        if self._witness is not None:
+            witness = self._witness
+            sure = [
+                frame
+                for frame in frames
+                if witness.agreement(frame.offset - self._first_bit, frame.span) > NOISE_AGREEMENT
+            ]
+            if len(sure) < len(frames):
+                self._rejected["noise"] += len(frames) - len(sure)
+            frames = sure
         return [
             replace(
                 frame,
