@@ -1,0 +1,1 @@
+"""Where a trajectory on a uniform grid crosses a station's horizon; knows no elements, no dates, no file."""
