@@ -127,8 +127,10 @@ def _members(items: Sequence[Item]) -> list[Any]:
             case Segment():
                 members.extend(_segment(item, index))
             case Stretch():
-                length = _length(item.length)
-                members.append((item.field.name or VALUE) / octet_construct(item.field.type, length))
+                octets = construct.GreedyBytes
+                if item.length != REST:
+                    octets = octet_construct(item.field.type, _length(item.length))
+                members.append((item.field.name or VALUE) / octets)
             case Group():
                 members.append(group_name(index) / _group(item))
     return members
@@ -219,8 +221,6 @@ def _remaining(context: Any) -> int | None:
 def _length(name: str) -> Callable[[Any], int]:
     def length(context: Any) -> int:
         remaining = _remaining(context)
-        if name == REST:
-            return 0 if remaining is None else remaining
         wanted = int(_look_up(context, name))
         if wanted < 0 or (remaining is not None and wanted > remaining):
             raise LengthLies(f"{name} says {wanted}, {remaining} octets are left")
