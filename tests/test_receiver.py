@@ -1,0 +1,135 @@
+"""One source's chain: the same records however the input is cut, wideband or narrow, from samples or octets."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.downlink import Transmitter
+from agent.receiver import Receiver
+from agent.records import AudioBlock, Frame, IqBlock, OctetBlock, PacketRecord, ParameterReport, Record
+from firmware_protocols import kiss
+from tests import signals
+
+NS_PER_S = 1_000_000_000
+BEGIN_UTC_NS = 1_795_000_000 * NS_PER_S
+FRAMES = [signals.frame(1), signals.frame(2, 6.5), signals.frame(3)]
+
+
+def run(receiver: Receiver, blocks: list[AudioBlock] | list[IqBlock] | list[OctetBlock]) -> list[Record]:
+    records = [record for block in blocks for record in receiver.feed(block)]
+    return records + receiver.flush()
+
+
+def data_of(records: list[Record]) -> list[bytes]:
+    return [record.link_frame.data for record in records if isinstance(record, Frame)]
+
+
+def cut_audio(samples: np.ndarray, cuts: list[int]) -> list[AudioBlock]:
+    edges = [0, *sorted(min(cut, len(samples)) for cut in cuts), len(samples)]
+    rate_hz = signals.AUDIO_RATE_HZ
+    return [
+        AudioBlock(samples[begin:end], rate_hz, BEGIN_UTC_NS + round(begin / rate_hz * NS_PER_S))
+        for begin, end in pairwise(edges)
+    ]
+
+
+def test_audio_gives_frames_packets_and_reports_in_order() -> None:
+    receiver = Receiver("test", [signals.TRANSMITTER])
+    records = run(receiver, cut_audio(signals.audio(FRAMES), []))
+    assert data_of(records) == FRAMES
+    assert [type(record) for record in records] == [Frame, PacketRecord, ParameterReport] * 3
+    reports = [record for record in records if isinstance(record, ParameterReport)]
+    assert [report.values[1].value for report in reports] == [1, 2, 3]
+    assert [report.values[2].value for report in reports] == pytest.approx([7.5, 6.5, 7.5])
+    assert receiver.frames == 3
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 40_000), max_size=8))
+def test_any_cutting_of_the_input_gives_the_same_records(cuts: list[int]) -> None:
+    samples = signals.audio(FRAMES)
+    whole = run(Receiver("test", [signals.TRANSMITTER]), cut_audio(samples, []))
+    assert run(Receiver("test", [signals.TRANSMITTER]), cut_audio(samples, cuts)) == whole
+
+
+def test_a_frame_is_stamped_with_the_time_of_its_first_symbol() -> None:
+    records = run(Receiver("test", [signals.TRANSMITTER]), cut_audio(signals.audio([FRAMES[0]], gap_s=0.5), []))
+    (frame,) = [record for record in records if isinstance(record, Frame)]
+    preamble_s = len(signals.bits(FRAMES[0])) / 9600
+    assert 0.5 <= (frame.received_utc_ns - BEGIN_UTC_NS) / NS_PER_S <= 0.5 + preamble_s
+
+
+def test_equal_frames_sent_twice_are_two_frames() -> None:
+    records = run(Receiver("test", [signals.TRANSMITTER]), cut_audio(signals.audio([FRAMES[0]] * 2), []))
+    assert data_of(records) == [FRAMES[0]] * 2
+
+
+def test_a_downlink_is_cut_out_of_wideband_iq() -> None:
+    rate_hz, center_hz = 250_000.0, 437_450_000.0
+    samples = signals.iq(FRAMES, rate_hz, 50_000.0)
+    size = 12_500
+    blocks = [
+        IqBlock(samples[i : i + size], rate_hz, center_hz, BEGIN_UTC_NS + round(i / rate_hz * NS_PER_S))
+        for i in range(0, len(samples), size)
+    ]
+    assert data_of(run(Receiver("test", [signals.TRANSMITTER]), blocks)) == FRAMES
+
+
+def test_a_downlink_outside_the_band_is_named() -> None:
+    receiver = Receiver("test", [signals.TRANSMITTER])
+    receiver.feed(IqBlock(np.zeros(1000, np.complex64), 250_000.0, 145_900_000.0, BEGIN_UTC_NS))
+    assert receiver.outside_band == ("testsat/9k6",)
+    assert receiver.flush() == []
+
+
+def test_octets_of_a_tnc_are_framed_and_decoded() -> None:
+    octets = b"".join(kiss.encode(data, kiss.Options()) for data in FRAMES)
+    blocks = [OctetBlock(octets[i : i + 1], BEGIN_UTC_NS + i) for i in range(len(octets))]
+    records = run(Receiver("tnc", [signals.TRANSMITTER]), blocks)
+    assert data_of(records) == FRAMES
+    assert {record.satellite for record in records if isinstance(record, ParameterReport)} == {"testsat"}
+
+
+def test_a_time_stamp_of_the_tnc_is_the_time_of_the_frame() -> None:
+    stamp_ms = 1_600_000_000_123
+    octets = (
+        b"\xc0\x09" + kiss_escaped(stamp_ms.to_bytes(8, "big")) + b"\xc0" + kiss.encode(FRAMES[0], kiss.Options())
+    )
+    records = run(Receiver("tnc", [signals.TRANSMITTER]), [OctetBlock(octets, BEGIN_UTC_NS)])
+    assert records[0].received_utc_ns == stamp_ms * 1_000_000
+
+
+def kiss_escaped(octets: bytes) -> bytes:
+    return octets.replace(b"\xdb", b"\xdb\xdd").replace(b"\xc0", b"\xdb\xdc")
+
+
+def test_a_frame_of_one_of_several_satellites_goes_to_the_one_it_fits() -> None:
+    other = Transmitter("other", None, signals.SATELLITE.downlinks[0])
+    octets = kiss.encode(FRAMES[0], kiss.Options())
+    records = run(Receiver("tnc", [other, signals.TRANSMITTER]), [OctetBlock(octets, BEGIN_UTC_NS)])
+    assert [record.satellite for record in records if isinstance(record, Frame)] == ["testsat"]
+    stranger = kiss.encode(b"what is this, in forty octets or a few more", kiss.Options())
+    records = run(Receiver("tnc", [other, signals.TRANSMITTER]), [OctetBlock(stranger, BEGIN_UTC_NS)])
+    assert [record.satellite for record in records if isinstance(record, Frame)] == [None]
+
+
+def test_what_does_not_decode_is_counted_by_reason() -> None:
+    receiver = Receiver("tnc", [signals.TRANSMITTER])
+    short = signals.frame(1)[:-5]
+    records = run(receiver, [OctetBlock(kiss.encode(short, kiss.Options()), BEGIN_UTC_NS)])
+    assert [type(record) for record in records] == [Frame, PacketRecord]
+    assert receiver.rejected == {"too_short": 1}
+    assert receiver.rejected_by_downlink() == {("testsat", "9k6"): {"too_short": 1}}
+
+
+def test_a_loss_inside_a_frame_spoils_that_frame_only() -> None:
+    samples = signals.audio(FRAMES)
+    third = len(samples) // 2
+    blocks = cut_audio(samples, [third, third + 600])
+    lost = AudioBlock(blocks[2].samples, blocks[2].sample_rate_hz, blocks[2].start_utc_ns, lost_before=600)
+    assert data_of(run(Receiver("test", [signals.TRANSMITTER]), [blocks[0], lost])) == [FRAMES[0], FRAMES[2]]
