@@ -19,34 +19,77 @@ from agent.errors import ConfigError
 from firmware_protocols.interface import protocol_names
 
 Options = Mapping[str, Any]
+Table = dict[str, Any]
 
 
-def _fsk(options: Options) -> dict[str, Any]:
+def _fsk(options: Options) -> Table:
     deviation = _number(options, "deviation")
     return {} if deviation is None else {"deviation_hz": abs(deviation)}
 
 
-def _afsk(options: Options) -> dict[str, Any]:
-    found = {"carrier_hz": _number(options, "af_carrier"), "deviation_hz": _number(options, "deviation")}
+def _afsk(options: Options) -> Table:
+    found = {"af_carrier_hz": _number(options, "af_carrier"), "deviation_hz": _number(options, "deviation")}
     return {key: value for key, value in found.items() if value is not None}
 
 
-MODULATIONS: dict[str, tuple[str, Callable[[Options], dict[str, Any]]]] = {
+def _ccsds(convolutional: bool, reed_solomon: bool) -> Callable[[Options], Table]:
+    """Make the reader of one of the three CCSDS framings: they share their options."""
+
+    def read(options: Options) -> Table:
+        table: Table = {"frame_octets": _integer(options, "frame size", 223)}
+        table["precoding"] = _word(options, "precoding", {"": "none", "differential": "differential"})
+        table["randomizer"] = _word(options, "scrambler", {"": True, "ccsds": True, "none": False})
+        if reed_solomon:
+            table["reed_solomon"] = _word(
+                options, "rs basis", {"dual": "dual", "conventional": "conventional"}, "dual"
+            )
+            table["interleaving"] = _integer(options, "rs interleaving", 1)
+        if convolutional:
+            kinds = {
+                kind: kind.replace(" ", "-")
+                for kind in ("ccsds", "nasa-dsn", "ccsds uninverted", "nasa-dsn uninverted")
+            }
+            table["convolutional"] = _word(options, "convolutional", kinds, "ccsds")
+        return table
+
+    return read
+
+
+def _always(**table: Any) -> Callable[[Options], Table]:
+    return lambda _: dict(table)
+
+
+MODULATIONS: dict[str, tuple[str, Callable[[Options], Table]]] = {
     "fsk": ("fsk", _fsk),
     "fsk subaudio": ("fsk", _fsk),
     "afsk": ("afsk", _afsk),
-    "bpsk": ("bpsk", lambda _: {}),
-    "bpsk manchester": ("bpsk", lambda _: {"manchester": True}),
-    "dbpsk": ("bpsk", lambda _: {"differential": True}),
-    "dbpsk manchester": ("bpsk", lambda _: {"differential": True, "manchester": True}),
+    "bpsk": ("bpsk", _always()),
+    "bpsk manchester": ("bpsk", _always(manchester=True)),
+    "dbpsk": ("bpsk", _always(differential=True)),
+    "dbpsk manchester": ("bpsk", _always(differential=True, manchester=True)),
 }
 
-FRAMINGS: dict[str, tuple[str, Callable[[Options], dict[str, Any]]]] = {
-    "ax.25": ("ax25", lambda _: {}),
-    "ax.25 g3ruh": ("ax25", lambda _: {"scrambler": "g3ruh"}),
+FRAMINGS: dict[str, tuple[str, Callable[[Options], Table]]] = {
+    "AX.25": ("ax25", _always()),
+    "AX.25 G3RUH": ("ax25", _always(scrambler="g3ruh")),
+    "AX100 ASM+Golay": ("ax100", _always(mode="asm_golay")),
+    "AX100 Reed Solomon": ("ax100", _always(mode="reed_solomon")),
+    "U482C": ("u482c", _always()),
+    "AO-40 FEC": ("ao40_fec", _always()),
+    "AO-40 FEC short": ("ao40_fec", _always(short=True)),
+    "AO-40 FEC CRC-16-ARC": ("ao40_fec", _always(crc16=True)),
+    "AO-40 FEC CRC-16-ARC short": ("ao40_fec", _always(crc16=True, short=True)),
+    "AO-40 uncoded": ("ao40_uncoded", _always()),
+    "CCSDS Uncoded": ("ccsds_tm_sync", _ccsds(convolutional=False, reed_solomon=False)),
+    "CCSDS Reed-Solomon": ("ccsds_tm_sync", _ccsds(convolutional=False, reed_solomon=True)),
+    "CCSDS Concatenated": ("ccsds_tm_sync", _ccsds(convolutional=True, reed_solomon=True)),
+    "USP": ("usp", _always()),
+    "LilacSat-1": ("lilacsat1", _always()),
+    "Astrocast FX.25 NRZ-I": ("fx25", _always(variant="astrocast")),
 }
+"""SatYAML's name of a framing → the protocol and its options. A framing that is not here is not known."""
 
-TRANSMITTER_KEYS = frozenset({"frequency", "modulation", "baudrate", "framing", "data", "transports"})
+_FRAMINGS = {name.casefold(): found for name, found in FRAMINGS.items()}
 
 
 def transmitter(name: str, modulation: str, baudrate_bd: float, framing: str, options: Options) -> Downlink:
@@ -71,7 +114,7 @@ def transmitter(name: str, modulation: str, baudrate_bd: float, framing: str, op
 
 def framing_choice(framing: str, options: Options) -> ProtocolChoice:
     """Choose the protocol of a framing by SatYAML's name or by the protocol's own."""
-    found = FRAMINGS.get(framing.strip().casefold())
+    found = _FRAMINGS.get(framing.strip().casefold())
     if found is not None:
         protocol, protocol_options = found
         return ProtocolChoice(protocol=protocol, options=protocol_options(options))
@@ -137,9 +180,29 @@ def slug_of(label: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", label.casefold()).strip("-_")[:32] or "downlink"
 
 
+def _integer(options: Options, key: str, default: int) -> int:
+    value = _number(options, key)
+    if value is not None and not (value.is_integer() and 0 < value < 1 << 31):
+        raise ConfigError(f"{key} = {value:g} is no whole number above zero")
+    return default if value is None else int(value)
+
+
+def _word(options: Options, key: str, words: Mapping[str, Any], default: str = "") -> Any:
+    """Read an option that is one of some words, in any case."""
+    word = str(_option(options, key, default)).strip().casefold()
+    if word not in words:
+        raise ConfigError(f"{key} = {word!r} is not known here", mend=f"one of: {', '.join(filter(None, words))}")
+    return words[word]
+
+
+def _option(options: Options, key: str, default: Any = None) -> Any:
+    """Find an option whatever its case: SatYAML writes ``RS basis``."""
+    return next((value for name, value in options.items() if str(name).casefold() == key), default)
+
+
 def _number(options: Options, key: str) -> float | None:
     """Read an option as a number; YAML leaves ``436.030e+6`` as it leaves ``4e3``: sometimes a text."""
-    value = options.get(key)
+    value = _option(options, key)
     if value is None:
         return None
     try:
