@@ -40,7 +40,7 @@ def at_wrong_baud_rate(octets: bytes, sent_bd: float, read_bd: float) -> bytes:
     at = 0.0
     end = len(level) - 1
     while True:
-        start = int(np.ceil(at))
+        start = int(at)
         falling = np.flatnonzero((level[start:end] == 1) & (level[start + 1 : end + 1] == 0))
         if not falling.size:
             return bytes(out)

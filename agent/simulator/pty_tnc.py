@@ -54,7 +54,8 @@ class PtyTnc:
             # Nothing of ours holds the terminal open: its hang-up state tells whether someone else does.
             os.close(slave)
         if self._link is not None:
-            self._link.unlink(missing_ok=True)
+            if self._link.is_symlink():
+                self._link.unlink()
             self._link.symlink_to(f"/proc/{os.getpid()}/fd/{self._number}")
 
     def unplug(self) -> None:
@@ -67,8 +68,8 @@ class PtyTnc:
     def close(self) -> None:
         """Unplug for good and take the link away."""
         self.unplug()
-        if self._link is not None:
-            self._link.unlink(missing_ok=True)
+        if self._link is not None and self._link.is_symlink():
+            self._link.unlink()
 
     @property
     def listened_to(self) -> bool:

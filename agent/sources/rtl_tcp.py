@@ -15,6 +15,8 @@ and to stamp its samples; what is in them is the receiver's business.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import struct
 import time
 from types import TracebackType
@@ -34,6 +36,7 @@ from agent.sources.samples.clock import SampleClock
 SIGNAL: Signal = "iq"
 
 BLOCK_S = 0.05
+SETTLE_S = 0.15
 HEADER: Final = struct.Struct(">4sII")
 COMMAND: Final = struct.Struct(">BI")
 SET_FREQUENCY, SET_SAMPLE_RATE, SET_GAIN_MODE, SET_GAIN, SET_PPM, SET_AGC, SET_BIAS_TEE = 1, 2, 3, 4, 5, 8, 14
@@ -75,6 +78,7 @@ class Source:
         self._clock = SampleClock(options.sample_rate_hz)
         self._block_octets = 2 * int(options.sample_rate_hz * BLOCK_S)
         self._octets = bytearray()
+        self._skip = 0
 
     async def __aenter__(self) -> Self:
         options = self.options
@@ -85,6 +89,7 @@ class Source:
         try:
             await self._greet(connection)
             await connection.write(_tuning(options))
+            await self._settle(connection)
         except BaseException:
             connection.close()
             self._connection = None
@@ -103,6 +108,17 @@ class Source:
         del self._octets[: HEADER.size]
         self.tuner = TUNERS[tuner] if tuner < len(TUNERS) else TUNERS[0]
 
+    async def _settle(self, connection: Connection) -> None:
+        """Drop what was sampled before the tuner obeyed: at another rate and frequency, already on its way."""
+        dropped = len(self._octets)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                while True:
+                    dropped += len(await connection.read())
+        # I and Q must not change places.
+        self._octets = bytearray()
+        self._skip = dropped % 2
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -115,7 +131,9 @@ class Source:
         if self._connection is None:
             raise SourceLost(f"source {self.options.id} is not open")
         while len(self._octets) < self._block_octets:
-            self._octets += await self._connection.read(timeout_s=self.options.stall_s)
+            octets = await self._connection.read(timeout_s=self.options.stall_s)
+            self._octets += octets[self._skip :]
+            self._skip = 0
         octets = bytes(self._octets[: self._block_octets])
         behind = (len(self._octets) - self._block_octets) // 2
         del self._octets[: self._block_octets]

@@ -7,11 +7,18 @@ import numpy as np
 import pytest
 
 from agent.errors import ConfigError, SourceLost
-from agent.sources.rtl_tcp import Options, Source, check_options
+from agent.sources.rtl_tcp import SETTLE_S, Options, Source, check_options
 from tests.sources.peers import serving
 
 HEADER = b"RTL0" + (5).to_bytes(4, "big") + (29).to_bytes(4, "big")
 RATE = 250_000
+
+
+async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send the header, take the commands of a source without a fixed gain, and let the source settle."""
+    writer.write(HEADER)
+    await reader.readexactly(6 * 5)
+    await asyncio.sleep(SETTLE_S + 0.05)
 
 
 def options(port: int, **more: object) -> Options:
@@ -20,8 +27,8 @@ def options(port: int, **more: object) -> Options:
 
 
 async def test_octets_become_complex_samples_in_blocks_of_50_ms() -> None:
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(HEADER)
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await greet(reader, writer)
         writer.write(bytes([255, 0]) * (RATE // 20))
         writer.write(bytes([127, 128]) * (RATE // 20))
         await writer.drain()
@@ -67,9 +74,14 @@ async def test_without_a_gain_the_tuner_sets_its_own() -> None:
 
 
 async def test_a_header_and_samples_that_drip_are_put_together() -> None:
-    octets = HEADER + bytes([10, 20]) * (RATE // 20)
+    octets = bytes([10, 20]) * (RATE // 20)
 
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for octet in HEADER:
+            writer.write(bytes([octet]))
+            await asyncio.sleep(0)
+        await reader.readexactly(6 * 5)
+        await asyncio.sleep(SETTLE_S + 0.05)
         for at in range(0, len(octets), 997):
             writer.write(octets[at : at + 997])
             await writer.drain()
@@ -79,6 +91,19 @@ async def test_a_header_and_samples_that_drip_are_put_together() -> None:
     async with serving(serve) as port, Source(options(port)) as source:
         block = await source.read()
     assert np.allclose(block.samples, ((10 - 127.5) + 1j * (20 - 127.5)) / 127.5)
+
+
+async def test_what_was_sampled_before_the_tuner_obeyed_is_dropped_in_whole_pairs() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEADER + bytes([0, 0]) * 5000 + b"\x00")  # the old tuning, cut within a pair
+        await reader.readexactly(6 * 5)
+        await asyncio.sleep(SETTLE_S + 0.05)
+        writer.write(b"\x00" + bytes([255, 127]) * (RATE // 20))
+        await asyncio.sleep(10)
+
+    async with serving(serve) as port, Source(options(port)) as source:
+        block = await source.read()
+    assert np.allclose(block.samples, 1.0 - 0.5j / 127.5)
 
 
 async def test_another_kind_of_server_is_recognised() -> None:
@@ -106,8 +131,7 @@ async def test_a_server_that_stalls_is_given_up_within_the_time_set() -> None:
 
 async def test_a_server_that_goes_away_is_a_lost_source() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(HEADER)
-        await reader.readexactly(30)
+        await greet(reader, writer)
         writer.close()
 
     async with serving(serve) as port, Source(options(port)) as source:
@@ -118,8 +142,9 @@ async def test_a_server_that_goes_away_is_a_lost_source() -> None:
 async def test_a_cancelled_read_keeps_what_it_had() -> None:
     halves = asyncio.Event()
 
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(HEADER + bytes([200, 100]) * (RATE // 40))
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await greet(reader, writer)
+        writer.write(bytes([200, 100]) * (RATE // 40))
         await writer.drain()
         await halves.wait()
         writer.write(bytes([200, 100]) * (RATE // 40))
