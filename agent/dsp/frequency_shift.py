@@ -2,8 +2,8 @@
 
 The signal is brought near zero frequency (the middle between its two tones is found feed-forward), filtered, and
 goes two ways: through a discriminator, which needs to know nothing and gives the symbol clock, and through the
-sequence detector, which knows how the phase moves and hears several decibels more. ``Slicer`` alone does for audio
-that has been through a discriminator already. Knows neither what the carrier is nor what the bits mean.
+sequence detector, which knows how the phase moves and hears several decibels more. ``AudioReceiver`` does the same
+for audio that has been through a discriminator already. Knows neither what the carrier is nor what the bits mean.
 """
 
 from __future__ import annotations
@@ -18,12 +18,17 @@ from agent.dsp.carrier_recovery import CarrierRemoval
 from agent.dsp.clock_recovery import SAMPLES_PER_SYMBOL, ClockRecovery
 from agent.dsp.sampling import Planar, Resampler
 from agent.dsp.sequence_detection import SequenceDetector
-from agent.dsp.symbol_levels import LevelTracker
+from agent.dsp.symbol_levels import GROUP_SYMBOLS, Levelled, LevelTracker
 from agent.records import SymbolBlock
 
 _LEVEL_HALF_WINDOW = 48
-_CLOCK_HALF_WINDOW_HOPS = 8
 _BANDWIDTH_TIME = 0.5
+_AUDIO_HYPOTHESES = ((1.0, 8), (0.5, 4))
+"""Full width where the signal path is good, short where it smears, with a clock that follows lost samples."""
+
+_IQ_HYPOTHESES = ((1.0, 8),)
+_AUDIO_MEMORY = 0.7  # of the phase reference: the scale of audio is known to a tenth, and the phase walks
+_USUAL_SMEAR = 0.2  # what a Gaussian filter of BT 0.5 makes of a full-width matched filter's symbols
 
 
 class TwoTones:
@@ -70,29 +75,41 @@ class Blocks:
 
 
 class _Branch:
-    def __init__(self, blocks: Blocks, clock_error: float) -> None:
-        self.clock = ClockRecovery(1, _CLOCK_HALF_WINDOW_HOPS, clock_error)
+    def __init__(self, blocks: Blocks, half_window_hops: int, clock_error: float) -> None:
+        self.clock = ClockRecovery(1, half_window_hops, clock_error)
         self.levels = LevelTracker(_LEVEL_HALF_WINDOW)
         self.blocks = blocks
 
 
 class Slicer:
-    """From a frequency (or a discriminator's audio) to soft symbols, once for each matched filter."""
+    """From a frequency (or a discriminator's audio) to soft symbols, once for each hypothesis.
+
+    A hypothesis is (width of the matched filter in symbols, half window of the clock in hops of 16 symbols); the
+    streams are numbered after them. What was found on the way stays readable until the next ``feed``.
+    """
 
     def __init__(
-        self, baudrate_bd: float, sample_rate_hz: float, widths: tuple[float, ...], start_utc_ns: int
+        self,
+        baudrate_bd: float,
+        sample_rate_hz: float,
+        hypotheses: tuple[tuple[float, int], ...],
+        start_utc_ns: int,
     ) -> None:
-        """Set the widths of the matched filters, in symbols; the streams are numbered after them."""
         sps = sample_rate_hz / baudrate_bd
         half = sps / 2 + 4
-        banks = np.stack([filters.polyphase_bank(filters.box_pulse(w * sps), half) for w in widths])
+        banks = np.stack([filters.polyphase_bank(filters.box_pulse(width * sps), half) for width, _ in hypotheses])
         self._resampler = Resampler(banks, 1, sample_rate_hz, SAMPLES_PER_SYMBOL * baudrate_bd)
         clock_error = 0.02 if baudrate_bd <= 2400 else 0.005
         self._branches = [
-            _Branch(Blocks(stream, baudrate_bd, start_utc_ns), clock_error) for stream in range(len(widths))
+            _Branch(Blocks(stream, baudrate_bd, start_utc_ns), half_window, clock_error)
+            for stream, (_, half_window) in enumerate(hypotheses)
         ]
+        self.filtered = np.empty((len(hypotheses), 1, 0), dtype=np.float32)
+        """float32[hypotheses, 1, n]: the filtered signal at four samples a symbol."""
         self.centres = np.empty(0)
-        """Positions, in symbols from the start, of the symbols the first branch has just found."""
+        """Positions, in symbols from the start, of the symbols the first hypothesis' clock has found."""
+        self.levelled: Levelled | None = None
+        """The symbols of the first hypothesis whose levels are known; positions in symbols."""
 
     def feed(
         self, samples: Planar, offset_hz: float | None, *, sense: float = 1.0, last: bool = False
@@ -104,6 +121,7 @@ class Slicer:
         filtered = self._resampler.feed(samples)
         if last:
             filtered = np.concatenate((filtered, self._resampler.flush()), axis=2)
+        self.filtered = filtered
         out: list[SymbolBlock] = []
         for number, (branch, part) in enumerate(zip(self._branches, filtered, strict=True)):
             values, positions = branch.clock.feed(part)
@@ -112,13 +130,62 @@ class Slicer:
                 values = np.concatenate((values, tail_values), axis=1)
                 positions = np.concatenate((positions, tail_positions))
             positions /= SAMPLES_PER_SYMBOL
+            levelled = branch.levels.feed(values[0], positions, last=last)
             if number == 0:
                 self.centres = positions
-            soft, given, snr_db, middle = branch.levels.feed(values[0], positions, last=last)
-            if len(soft):
-                where_hz = None if offset_hz is None else offset_hz + sense * middle
-                out.append(branch.blocks.make(soft, given[0], snr_db, where_hz))
+                self.levelled = levelled
+            if levelled is not None:
+                where_hz = None if offset_hz is None else offset_hz + sense * levelled.middle()
+                out.append(branch.blocks.make(levelled.soft, levelled.positions[0], levelled.snr_db(), where_hz))
         return out
+
+
+class AudioReceiver:
+    """From a discriminator's audio to soft symbols.
+
+    The audio is sliced, and it is also turned back into the frequency-modulated signal it came from (at an index
+    of one half, whatever it was: the scale of audio is not known) for the sequence detector. A click of the
+    discriminator, one turn of the phase, disappears in that.
+    """
+
+    def __init__(self, baudrate_bd: float, sample_rate_hz: float, start_utc_ns: int) -> None:
+        self._slicer = Slicer(baudrate_bd, sample_rate_hz, _AUDIO_HYPOTHESES, start_utc_ns)
+        self._detector = SequenceDetector(0.5, _BANDWIDTH_TIME, SAMPLES_PER_SYMBOL, 1.0, memory=_AUDIO_MEMORY)
+        self._blocks = Blocks(len(_AUDIO_HYPOTHESES), baudrate_bd, start_utc_ns)
+        self._frequency = np.empty(0, dtype=np.float32)
+        self._origin = 0  # stream position of its first sample
+        self._state = np.array([0.0, _USUAL_SMEAR, 0.25 / SAMPLES_PER_SYMBOL])
+
+    def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
+        """Take samples whole and give the symbols now certain; ``last`` for the end of the stream."""
+        out = self._slicer.feed(samples, None, last=last)
+        self._frequency = np.concatenate((self._frequency, self._slicer.filtered[1, 0]))
+        levelled = self._slicer.levelled
+        if levelled is None:
+            return out
+        signal = self._remodulate(levelled, last=last)
+        # The phase after sample i belongs half a sample behind its middle.
+        centres = levelled.positions * SAMPLES_PER_SYMBOL - 0.5
+        soft, given, snr_db, _ = self._detector.feed(signal, centres, last=last)
+        if len(soft):
+            out.append(self._blocks.make(soft, given[0] / SAMPLES_PER_SYMBOL, snr_db, None))
+        return out
+
+    def _remodulate(self, levelled: Levelled, *, last: bool) -> Planar:
+        ends = levelled.positions[GROUP_SYMBOLS - 1 :: GROUP_SYMBOLS] * SAMPLES_PER_SYMBOL
+        if len(ends) < len(levelled.levels):
+            ends = np.append(ends, levelled.positions[-1] * SAMPLES_PER_SYMBOL)
+        bounds = np.empty(len(ends) + 1, dtype=np.int64)
+        bounds[0] = 0
+        bounds[1:] = np.round(ends + SAMPLES_PER_SYMBOL / 2).astype(np.int64) - self._origin
+        np.clip(bounds, 0, len(self._frequency), out=bounds)
+        if last:
+            bounds[-1] = len(self._frequency)
+        signal = np.empty((2, int(bounds[-1])), dtype=np.float32)
+        cpm_kernels.remodulate(self._frequency, bounds, levelled.levels, self._state, signal)
+        self._frequency = self._frequency[bounds[-1] :].copy()
+        self._origin += int(bounds[-1])
+        return signal
 
 
 def lowpass_bank(edge_hz: float, skirt_hz: float, rate_hz: float) -> NDArray[np.float32]:
@@ -161,10 +228,10 @@ class Receiver:
         narrow_hz = min(half_band_hz, edge_hz)
         self._narrow = Resampler(lowpass_bank(narrow_hz, 0.4 * narrow_hz, self._rate_hz), 2, 1.0, 1.0)
         self._angle = np.zeros(2)
-        self._slicer = Slicer(baudrate_bd, self._rate_hz, (1.0, 0.7), start_utc_ns)
+        self._slicer = Slicer(baudrate_bd, self._rate_hz, _IQ_HYPOTHESES, start_utc_ns)
         index = 2.0 * deviation_hz / baudrate_bd
         self._detector = SequenceDetector(index, bandwidth_time, per_symbol, 1.0)
-        self._detected = Blocks(2, baudrate_bd, start_utc_ns)
+        self._detected = Blocks(len(_IQ_HYPOTHESES), baudrate_bd, start_utc_ns)
 
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples whole and give the symbols now certain; ``last`` for the end of the stream."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from agent.dsp.frequency_shift import Receiver, Slicer
-from agent.dsp.sampling import Hop, Intake, Planar, Signal
+from agent.dsp.frequency_shift import AudioReceiver, Receiver
+from agent.dsp.sampling import Hop, Intake, Signal
 from agent.records import AudioBlock, IqBlock, SymbolBlock
 
 
@@ -22,10 +22,6 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """What ``modulation_options`` may say. ``deviation_hz`` is a quarter of the baud rate (MSK) when absent."""
 
     deviation_hz: float | None = None
-
-
-_WIDTHS = (1.0, 0.6)
-"""Widths of the matched filters tried on audio, in symbols: full for a good signal path, short where it smears."""
 
 
 class Demodulator:
@@ -41,14 +37,13 @@ class Demodulator:
         self._begin(0)
 
     def _begin(self, start_utc_ns: int) -> None:
-        self._receiver: Receiver | None = None
-        self._slicer: Slicer | None = None
+        self._receiver: Receiver | AudioReceiver
         if self._signal == "iq":
             self._receiver = Receiver(
                 self._baud, self._deviation_hz, self._rate, search_hz=0.5 * self._baud, start_utc_ns=start_utc_ns
             )
         else:
-            self._slicer = Slicer(self._baud, self._rate, _WIDTHS, start_utc_ns)
+            self._receiver = AudioReceiver(self._baud, self._rate, start_utc_ns)
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""
@@ -66,14 +61,8 @@ class Demodulator:
         if hop.restart:
             out = self._drain()
             self._begin(hop.start_utc_ns)
-        return out + self._through(hop.samples, last=False)
+        return out + self._receiver.feed(hop.samples)
 
     def _drain(self) -> list[SymbolBlock]:
-        return self._through(np.zeros((2 if self._signal == "iq" else 1, 0), dtype=np.float32), last=True)
-
-    def _through(self, samples: Planar, *, last: bool) -> list[SymbolBlock]:
-        if self._receiver is not None:
-            return self._receiver.feed(samples, last=last)
-        if self._slicer is not None:
-            return self._slicer.feed(samples, None, last=last)
-        return []
+        nothing = np.zeros((2 if self._signal == "iq" else 1, 0), dtype=np.float32)
+        return self._receiver.feed(nothing, last=True)

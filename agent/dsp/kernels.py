@@ -174,51 +174,55 @@ def take_symbols(  # noqa: PLR0917 - Numba takes arguments by position
     return count
 
 
-@njit("void(float32[::1], int64, float32[::1], float64[::1])", nogil=True, cache=True, fastmath=_REORDER)
+@njit("void(float32[::1], int64, float32[::1], float32[:,::1])", nogil=True, cache=True, fastmath=_REORDER)
 def level_symbols(
-    values: NDArray[np.float32], half: int, soft: NDArray[np.float32], quality: NDArray[np.float64]
+    values: NDArray[np.float32], half: int, soft: NDArray[np.float32], levels: NDArray[np.float32]
 ) -> None:
     """Find the two levels around every 16 symbols and scale them to -1 and +1.
 
     ``values`` has ``half`` symbols of context on either side of those put in ``soft``. Each group of 16 is
-    judged in the window of its contexts: the middle by two rounds of two-means, so that runs of one bit do not
-    pull it. ``quality`` gets (sum of squared errors, symbols, sum of middles over amplitudes).
+    judged in the window of its contexts: the middle by rounds of two-means, so that runs of one bit do not pull
+    it. ``levels[group]`` gets (middle, amplitude, mean squared error, what a symbol takes from its neighbours'
+    signs: the sum of the correlations with the two before and the two behind).
     """
     n = soft.shape[0]
-    start = 0
-    middle = 0.0
-    while start < n:
+    for g in range(levels.shape[0]):
+        start = 16 * g
         stop = min(start + 16, n)
         lo, hi = start, stop + 2 * half
-        total = 0.0
+        total = np.float32(0.0)
         for i in range(lo, hi):
             total += values[i]
-        middle = total / (hi - lo)
+        middle = total / np.float32(hi - lo)
         upper = lower = middle
         for _ in range(3):
-            s_up, s_low, n_up = 0.0, 0.0, 0
+            s_up, s_all, n_up = np.float32(0.0), np.float32(0.0), np.float32(0.0)
             for i in range(lo, hi):
-                if values[i] > middle:
-                    s_up += values[i]
-                    n_up += 1
-                else:
-                    s_low += values[i]
-            n_low = hi - lo - n_up
+                is_up = np.float32(values[i] > middle)
+                s_up += values[i] * is_up
+                s_all += values[i]
+                n_up += is_up
+            n_low = np.float32(hi - lo) - n_up
             if n_up > 0:
                 upper = s_up / n_up
             if n_low > 0:
-                lower = s_low / n_low
-            middle = 0.5 * (upper + lower)
-        amplitude = max(0.5 * (upper - lower), 1e-20)
-        gain = 1.0 / amplitude
+                lower = (s_all - s_up) / n_low
+            middle = np.float32(0.5) * (upper + lower)
+        amplitude = max(np.float32(0.5) * (upper - lower), np.float32(1e-20))
+        gain = np.float32(1.0) / amplitude
+        error, smear = np.float32(0.0), np.float32(0.0)
         for i in range(start, stop):
-            v = (values[i + half] - middle) * gain
+            j = i + half
+            v = (values[j] - middle) * gain
             soft[i] = v
-            miss = abs(v) - 1.0
-            quality[0] += miss * miss
-        quality[1] += stop - start
-        quality[2] += middle * (stop - start)
-        start = stop
+            miss = abs(v) - np.float32(1.0)
+            error += miss * miss
+            for k in (-2, -1, 1, 2):
+                smear += v if values[j + k] > middle else -v
+        levels[g, 0] = middle
+        levels[g, 1] = amplitude
+        levels[g, 2] = error / np.float32(stop - start)
+        levels[g, 3] = smear / np.float32(stop - start)
 
 
 @njit("void(float32[:,::1], float64[::1], float64, int64, float64[::1], float32[:,::1])", nogil=True, cache=True)

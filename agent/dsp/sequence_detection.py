@@ -22,7 +22,6 @@ _BANK = filters.polyphase_bank(filters.lowpass_pulse(0.42, float(_TAPS_HALF), 40
 DEPTH = 24
 """Symbols after which the paths have merged: a decision's delay."""
 
-_MEMORY = 0.9
 _AGILITY = 0.02
 _WIDEST_TURN = 0.35  # radians a symbol that the frequency may be off
 _FULL_GAP = 2.0  # metric between the likeliest path and its nearest rival without noise, index one half
@@ -67,8 +66,19 @@ def _pulse(t: NDArray[np.float64], bandwidth_time: float | None) -> NDArray[np.f
 class SequenceDetector:
     """Detect bits in planar complex samples around symbol centres found elsewhere."""
 
-    def __init__(self, index: float, bandwidth_time: float | None, samples_per_symbol: int, spacing: float) -> None:
-        """Look at ``samples_per_symbol`` samples, ``spacing`` stream samples apart, around each centre."""
+    def __init__(
+        self,
+        index: float,
+        bandwidth_time: float | None,
+        samples_per_symbol: int,
+        spacing: float,
+        *,
+        memory: float = 0.9,
+    ) -> None:
+        """Look at ``samples_per_symbol`` samples, ``spacing`` stream samples apart, around each centre.
+
+        ``memory`` is how much of the phase reference lives on to the next symbol.
+        """
         self._templates, self._advances = phase_templates(index, bandwidth_time, samples_per_symbol)
         self._count = samples_per_symbol
         self._spacing = spacing
@@ -77,39 +87,48 @@ class SequenceDetector:
         self._survivors = np.zeros((4, 6), dtype=np.float32)
         self._survivors[:, 3] = 1.0
         self._paths = np.zeros((4, DEPTH), dtype=np.float32)
-        self._held = np.empty(0)  # positions whose bits are still in the paths
-        self._lead = 0  # bits given that belong to no symbol
-        self._began = False
+        self._waiting = np.empty(0)  # centres whose samples are not all there yet
+        self._held = np.empty(0)  # centres whose bits are still in the paths
+        self._lead = DEPTH - 2  # bits still to come that belong to no symbol
+        self._memory = memory
 
     def feed(
         self, samples: Planar, centres: NDArray[np.float64], *, last: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], float, float]:
         """Give (soft values, their positions, Es/N0 in dB, frequency offset in cycles a symbol)."""
         self._buffer = np.concatenate((self._buffer, samples), axis=1)
-        self._held = np.concatenate((self._held, centres))
+        self._waiting = np.concatenate((self._waiting, centres))
         if last:
             # Symbols beyond the end push the last ones out of the paths.
-            end = float(centres[-1]) if len(centres) else float(self._origin + self._buffer.shape[1])
-            centres = np.concatenate((centres, end + self._spacing * self._count * np.arange(1, DEPTH)))
-        if not len(centres) or self._buffer.shape[1] < 64:
+            end = float(self._waiting[-1]) if len(self._waiting) else float(self._origin + self._buffer.shape[1])
+            beyond = end + self._spacing * self._count * np.arange(1, DEPTH)
+            self._waiting = np.concatenate((self._waiting, beyond))
+            tail = np.zeros((2, self._count * (DEPTH + 2)), dtype=np.float32)
+            self._buffer = np.concatenate((self._buffer, tail), axis=1)
+        reach = 0.5 * self._count * self._spacing + _TAPS_HALF + 1
+        ready = int(np.searchsorted(self._waiting, self._origin + self._buffer.shape[1] - reach))
+        if not ready:
             return np.empty(0, dtype=np.float32), np.empty(0), -99.0, 0.0
-        around = np.empty((len(centres), 2, self._count), dtype=np.float32)
+        centres, self._waiting = self._waiting[:ready], self._waiting[ready:]
+        self._held = np.concatenate((self._held, centres))
+        around = np.empty((ready, 2, self._count), dtype=np.float32)
         cpm_kernels.take_around(self._buffer, self._origin, centres, self._spacing, _BANK, around)
-        level = math.sqrt(float(np.mean(around[:, 0] ** 2 + around[:, 1] ** 2)) + 1e-20)
-        soft = np.empty(len(centres), dtype=np.float32)
+        level = math.sqrt(float(np.vdot(around, around)) / (ready * self._count) + 1e-20)
+        soft = np.empty(ready, dtype=np.float32)
         quality = np.zeros(3)
-        gains = np.array([_MEMORY, _AGILITY, _WIDEST_TURN, 1.0 / level])
+        gains = np.array([self._memory, _AGILITY, _WIDEST_TURN, 1.0 / level])
         cpm_kernels.detect_sequence(
             around, self._templates, self._advances, gains, self._survivors, self._paths, soft, quality
         )
-        keep = int(centres[-1]) - 32 - self._origin
+        keep = int(centres[-1] - reach) - 16 - self._origin
         if keep > 0:
             self._buffer = self._buffer[:, keep:].copy()
             self._origin += keep
-        if not self._began:
-            soft = soft[DEPTH - 2 :]  # what the empty paths held
-            self._began = True
+        if self._lead:  # what the empty paths held
+            drop = min(self._lead, len(soft))
+            soft = soft[drop:]
+            self._lead -= drop
         given, self._held = self._held[: len(soft)], self._held[len(soft) :]
-        snr = max(quality[1] / max(quality[0], 1e-12), 1e-4)
         soft = np.clip(soft[: len(given)] / np.float32(_FULL_GAP), -_LARGEST_SOFT, _LARGEST_SOFT)
-        return soft, given, 10.0 * math.log10(snr), quality[2] / len(centres) / (2.0 * math.pi)
+        snr_db = 10.0 * math.log10(max(quality[1] / max(quality[0], 1e-12), 1e-4))
+        return soft, given, snr_db, quality[2] / ready / (2.0 * math.pi)

@@ -7,6 +7,7 @@ changing amplitude without any loop: each 16 symbols are judged by the symbols o
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,40 +17,59 @@ from agent.dsp import kernels
 GROUP_SYMBOLS = 16
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Levelled:
+    """Soft values and their positions; ``levels`` for each 16 of them, as ``kernels.level_symbols`` has it."""
+
+    soft: NDArray[np.float32]
+    positions: NDArray[np.float64]
+    levels: NDArray[np.float32]
+
+    def snr_db(self) -> float:
+        """Tell Es/N0 as the spread of the symbols around their levels shows it."""
+        return -10.0 * math.log10(2.0 * max(float(self.levels[:, 2].mean()), 1e-6))
+
+    def middle(self) -> float:
+        """Tell the mean middle between the levels."""
+        return float(self.levels[:, 0].mean())
+
+
 class LevelTracker:
     """Scale symbols to ±1; holds ``half_window`` symbols back to look ahead."""
 
     def __init__(self, half_window: int) -> None:
         self._half = half_window
-        self._values = np.zeros(half_window, dtype=np.float32)
+        self._values = np.zeros(0, dtype=np.float32)
         self._positions = np.empty(0)
         self._began = False
 
     def feed(
         self, values: NDArray[np.float32], positions: NDArray[np.float64], *, last: bool = False
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], float, float]:
-        """Give (soft values, their positions, Es/N0 in dB, mean middle)."""
+    ) -> Levelled | None:
+        """Take symbols; give those whose surroundings are known, in whole groups of 16 until the ``last``."""
         half = self._half
-        if not self._began and len(values):
-            # Mirror the beginning, so that silence before the stream does not pull the levels.
-            lead = values[:half][::-1]
-            self._values = np.concatenate((np.resize(lead, half), np.empty(0, dtype=np.float32)))
-            self._began = True
-        if last and self._began:
-            held = np.concatenate((self._values, values))
-            values = np.concatenate((values, np.resize(held[-half:][::-1], half)))
-        everything = np.concatenate((self._values, values))
+        self._values = np.concatenate((self._values, values))
         self._positions = np.concatenate((self._positions, positions))
-        count = len(everything) - 2 * half
-        if not last:
-            count -= count % GROUP_SYMBOLS
+        waiting = len(self._positions)
+        if not self._began:
+            if waiting < half and not last:
+                return None
+            # Mirror the beginning, so that silence before the stream does not pull the levels.
+            if waiting:
+                self._values = np.concatenate((np.resize(self._values[:half][::-1], half), self._values))
+                self._began = True
+        if not waiting:
+            return None
+        if last:
+            tail = np.resize(self._values[-half:][::-1], half)
+            self._values = np.concatenate((self._values, tail))
+        count = waiting if last else (waiting - half) // GROUP_SYMBOLS * GROUP_SYMBOLS
         if count <= 0:
-            self._values = everything
-            return np.empty(0, dtype=np.float32), np.empty(0), -99.0, 0.0
+            return None
         soft = np.empty(count, dtype=np.float32)
-        quality = np.zeros(3)
-        kernels.level_symbols(np.ascontiguousarray(everything[: count + 2 * half]), half, soft, quality)
-        self._values = everything[count:]
-        given, self._positions = self._positions[:count], self._positions[count:]
-        variance = quality[0] / quality[1]
-        return soft, given, -10.0 * math.log10(2.0 * max(variance, 1e-6)), quality[2] / quality[1]
+        levels = np.empty(((count + GROUP_SYMBOLS - 1) // GROUP_SYMBOLS, 4), dtype=np.float32)
+        kernels.level_symbols(self._values[: count + 2 * half], half, soft, levels)
+        given = Levelled(soft, self._positions[:count], levels)
+        self._values = self._values[count:].copy()
+        self._positions = self._positions[count:].copy()
+        return given
