@@ -126,10 +126,16 @@ class Expression(Definition, frozen=True, tag="expression", tag_field="kind"):
 
 
 class Time(Definition, frozen=True, tag="time", tag_field="kind"):
-    """Ticks since an epoch (ISO 8601, UTC), shown as ISO 8601; leap seconds are not counted."""
+    """A moment, shown as ISO 8601; leap seconds are not counted.
+
+    ``ticks``: ``ticks_per_s`` of them since ``epoch`` (UTC), as Unix time and CUC count. ``cds`` (CCSDS 301.0-B
+    §3.3): 16 bits of days, 32 of milliseconds of the day, then 0 or 16 bits of microseconds (``u48``, ``u64``).
+    """
 
     epoch: str = "1970-01-01T00:00:00Z"
     ticks_per_s: Positive = 1.0
+    code: Literal["ticks", "cds"] = "ticks"
+    microseconds: bool = False
 
 
 Calibration: TypeAlias = Polynomial | Spline | Enumeration | Expression | Time

@@ -178,15 +178,27 @@ def _enumeration(definition: definitions.Enumeration, where: str) -> Calibrator:
 
 
 def _time(definition: definitions.Time, where: str) -> Calibrator:
-    epoch_utc_ns = onboard_time.parse_utc(definition.epoch, f"{where}.epoch")
+    moment = moment_of(definition, where)
 
     def show(raw: RawValue, _: Mapping[str, object]) -> EngineeringValue:
-        if not isinstance(raw, int | float):
-            return None
-        utc_ns = onboard_time.ticks_to_utc_ns(raw, epoch_utc_ns, definition.ticks_per_s)
+        utc_ns = moment(raw)
         return None if utc_ns is None else onboard_time.format_utc(utc_ns)
 
     return Calibrator(show, "time")
+
+
+def moment_of(definition: definitions.Time, where: str = "") -> Callable[[RawValue], int | None]:
+    """Return the function that turns a raw time into nanoseconds of UTC."""
+    epoch_utc_ns = onboard_time.parse_utc(definition.epoch, f"{where}.epoch")
+    if definition.code == "cds":
+        return lambda raw: (
+            onboard_time.cds_to_utc_ns(raw, epoch_utc_ns, definition.microseconds) if isinstance(raw, int) else None
+        )
+    return lambda raw: (
+        onboard_time.ticks_to_utc_ns(raw, epoch_utc_ns, definition.ticks_per_s)
+        if isinstance(raw, int | float)
+        else None
+    )
 
 
 # -- the way back ------------------------------------------------------------------------------------------
@@ -229,6 +241,8 @@ def invert(
         if not isinstance(value, str):
             raise NoInverse(f"{value!r} is no time")
         epoch_utc_ns = onboard_time.parse_utc(definition.epoch)
+        if definition.code == "cds":
+            return onboard_time.utc_ns_to_cds(onboard_time.parse_utc(value), epoch_utc_ns, definition.microseconds)
         return onboard_time.utc_ns_to_ticks(onboard_time.parse_utc(value), epoch_utc_ns, definition.ticks_per_s)
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise NoInverse(f"{value!r} is no number")

@@ -16,8 +16,7 @@ from agent import definitions
 from agent.definitions import satisfies
 from agent.errors import ConfigError, DecodeError
 from agent.records import EngineeringValue, ParameterReport, ParameterValue, RawValue, UtcNs
-from agent.telemetry import onboard_time
-from agent.telemetry.calibration import Calibrator, NoInverse, compile_calibration, invert
+from agent.telemetry.calibration import Calibrator, NoInverse, compile_calibration, invert, moment_of
 from agent.telemetry.expression import CompiledExpression, compile_expression
 from agent.telemetry.layout import Layout, compile_packet
 from agent.telemetry.placement import Field
@@ -50,7 +49,7 @@ class PacketDecoder:
         self._meanings: dict[int, _Meaning] = {}
         known: list[str] = []
         needs_values, needs_raws = bool(packet.derived), False
-        self._generated: tuple[str, int, float] | None = None
+        self._generated: tuple[str, Callable[[RawValue], UtcNs | None]] | None = None
         for name, field in self.layout.fields:
             meaning = _meaning(field, known)
             self._meanings[id(field)] = meaning
@@ -68,13 +67,13 @@ class PacketDecoder:
             (name, self._meanings[id(field)].convert, field.parameter.unit) for name, field in self.layout.fields
         ]
 
-    def _generation(self, name: str, field: Field) -> tuple[str, int, float]:
+    def _generation(self, name: str, field: Field) -> tuple[str, Callable[[RawValue], UtcNs | None]]:
         time = field.parameter.calibration
         if not isinstance(time, definitions.Time) or "*" in name:
             raise ConfigError("a generation time needs a `time` calibration", where=f"{field.where}.generated")
         if self._generated is not None:
             raise ConfigError("two parameters give the generation time", where=f"{field.where}.generated")
-        return name, onboard_time.parse_utc(time.epoch), time.ticks_per_s
+        return name, moment_of(time)
 
     def _derive(
         self, index: int, one: definitions.Derived, known: list[str]
@@ -99,7 +98,7 @@ class PacketDecoder:
             )
         else:
             values = self._in_context(data)
-        return values, self._generation_time(values) if self._generated else None
+        return values, self._generation_time(values)
 
     def _in_context(self, data: bytes) -> tuple[ParameterValue, ...]:
         """Decode a packet in which values depend on each other, or whose layout varies."""
@@ -132,11 +131,11 @@ class PacketDecoder:
         return tuple(values)
 
     def _generation_time(self, values: tuple[ParameterValue, ...]) -> UtcNs | None:
-        name, epoch_utc_ns, ticks_per_s = self._generated or ("", 0, 1.0)
+        if self._generated is None:
+            return None
+        name, moment = self._generated
         raw = next((value.raw for value in values if value.name == name), None)
-        return (
-            onboard_time.ticks_to_utc_ns(raw, epoch_utc_ns, ticks_per_s) if isinstance(raw, int | float) else None
-        )
+        return None if raw is None else moment(raw)
 
     def encode(self, values: Mapping[str, EngineeringValue]) -> bytes:
         """Build the octets from engineering values; raises ``ConfigError``.
@@ -203,6 +202,10 @@ def _meaning(field: Field, known: list[str]) -> _Meaning:
         raise ConfigError(f"{parameter.type} takes no calibration", where=f"{field.where}.calibration")
     if field.type.kind == "f" and isinstance(parameter.calibration, definitions.Enumeration):
         raise ConfigError("a real number has no labels", where=f"{field.where}.calibration")
+    if isinstance(parameter.calibration, definitions.Time) and parameter.calibration.code == "cds":
+        width = 64 if parameter.calibration.microseconds else 48
+        if field.type.kind != "u" or field.type.width != width:
+            raise ConfigError(f"this time code is u{width}", where=f"{field.where}.type")
     calibrator = compile_calibration(parameter.calibration, known, f"{field.where}.calibration")
     return _Meaning(calibrator.forward, calibrator, tuple(contexts))
 

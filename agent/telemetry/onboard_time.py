@@ -15,6 +15,8 @@ NS_PER_S = 1_000_000_000
 _UNIX = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _ISO = re.compile(r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?)?(?:Z|\+00:00)?$")
 
+MS_PER_LEAP_DAY = 86_401_000
+
 MIN_UTC_NS = -62_135_596_800 * NS_PER_S
 MAX_UTC_NS = 253_402_300_800 * NS_PER_S
 """Years 1 to 9999: ISO 8601 without agreement on more digits ends there."""
@@ -58,3 +60,23 @@ def utc_ns_to_ticks(utc_ns: int, epoch_utc_ns: int, ticks_per_s: float) -> int:
     scaled = (utc_ns - epoch_utc_ns) * numerator
     divisor = NS_PER_S * denominator
     return (2 * scaled + divisor) // (2 * divisor)
+
+
+def cds_to_utc_ns(raw: int, epoch_utc_ns: int, microseconds: bool) -> int | None:
+    """Return the moment of a day-segmented time code; ``None`` when it counts more than a day of milliseconds.
+
+    Source: CCSDS 301.0-B-4 §3.3.
+    """
+    raw, sub = (raw >> 16, raw & 0xFFFF) if microseconds else (raw, 0)
+    days, ms = raw >> 32, raw & 0xFFFF_FFFF
+    if ms >= MS_PER_LEAP_DAY or sub > 999 or days > 0xFFFF:
+        return None
+    return epoch_utc_ns + (days * 86_400_000 + ms) * 1_000_000 + sub * 1000
+
+
+def utc_ns_to_cds(utc_ns: int, epoch_utc_ns: int, microseconds: bool) -> int:
+    """Return the day-segmented time code of a moment."""
+    days, rest_ns = divmod(utc_ns - epoch_utc_ns, 86_400 * NS_PER_S)
+    ms, sub_ns = divmod(rest_ns, 1_000_000)
+    raw = days << 32 | ms
+    return raw << 16 | sub_ns // 1000 if microseconds else raw

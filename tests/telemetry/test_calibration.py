@@ -74,6 +74,15 @@ def test_time_is_exact_to_the_nanosecond() -> None:
     assert value(10**18 + 1, ticks_per_s=1e9, kind="time") == "2001-09-09T01:46:40.000000001Z"
 
 
+def test_day_segmented_time_is_days_and_milliseconds_and_a_day_too_long_is_no_time() -> None:
+    table = {"kind": "time", "code": "cds"}
+    # 17,565 days after 1970 and 29,027,000 ms: the secondary header of a PicSat packet of 2018-02-03.
+    assert value(0x449D_01BAEAB8, **table) == "2018-02-03T08:03:47Z"
+    assert value(0x449D_01BAEAB8_03E7, microseconds=True, **table) == "2018-02-03T08:03:47.000999Z"
+    assert value(0x449D_FFFFFFFF, **table) is None
+    assert invert(definition(**table), compiled(**table), "2018-02-03T08:03:47Z", (0, 2**48 - 1)) == 0x449D_01BAEAB8
+
+
 def test_expression_reads_raw_and_earlier_values_and_has_no_value_where_arithmetic_has_none() -> None:
     assert value(6, kind="expression", expression="raw / a + 1") == 4.0
     assert value(6, kind="expression", expression="raw if b == 'text' else 0") == 6
