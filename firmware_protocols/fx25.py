@@ -133,11 +133,7 @@ def frame_in_block(block: bytes) -> bytes | None:
     deframer = hdlc.Deframer(hdlc.Options(nrzi=False, min_octets=4))
     # A flag behind the block closes a frame that fills it.
     inside = np.concatenate([bits, hdlc.FLAG])
-    found = [
-        frame
-        for frame in deframer.feed((2.0 * inside - 1.0).astype(np.float32))
-        if frame.offset == 0
-    ]
+    found = [frame for frame in deframer.feed((2.0 * inside - 1.0).astype(np.float32)) if frame.offset == 0]
     if found:
         return found[0].data
     if block[0] == FLAG_OCTET:
@@ -156,7 +152,8 @@ def encode(frame: bytes, options: Options) -> NDArray[np.uint8]:
     fitting = [
         mode
         for mode in ((ASTROCAST_MODE,) if astrocast else MODES)
-        if 8 * mode.data_octets >= bits.size and mode.codeblock_octets - mode.data_octets >= 32 - 16 * (not astrocast)
+        if 8 * mode.data_octets >= bits.size
+        and mode.codeblock_octets - mode.data_octets >= 32 - 16 * (not astrocast)
     ]
     if not fitting:
         raise ValueError("the frame is longer than any codeblock")

@@ -124,7 +124,8 @@ class SyncedFrames:
     """Search a stream of soft symbols for a sync word and let ``judge`` decide on what follows.
 
     ``judge`` is given the ``first_symbols`` symbols behind a hit (polarity mended), then as many as it asks
-    for, at most ``max_symbols``. A hit inside an accepted frame is passed over.
+    for, at most ``max_symbols``. A hit inside an accepted frame is passed over. At the end of a burst a frame that
+    still waits is given to ``judge_last`` with the symbols there are, if a protocol has a use for them.
     """
 
     def __init__(
@@ -135,7 +136,9 @@ class SyncedFrames:
         *,
         first_symbols: int,
         max_symbols: int,
+        judge_last: Callable[[NDArray[np.float32]], Verdict] | None = None,
     ) -> None:
+        self._judge_last = judge_last
         self._sync = sync
         self._word = np.uint64(int(sync.bits, 2))
         self._mask = np.uint64((1 << len(sync.bits)) - 1)
@@ -174,8 +177,12 @@ class SyncedFrames:
         """
         frames: list[LinkFrame] = []
         while self._hits:
-            self._hits.pop(0)
-            self._needed = self._first
+            place, inverted = self._hits[0]
+            symbols = self._buffer[place - self._base : self._filled]
+            verdict: Verdict = Reject()
+            if self._judge_last is not None and symbols.size >= self._first:
+                verdict = self._judge_last(-symbols if inverted else symbols.copy())
+            self._settle(verdict, frames)
             frames += self._advance()
         self._base += self._filled
         self._filled = self._searched = 0
@@ -205,30 +212,33 @@ class SyncedFrames:
             if isinstance(verdict, More) and self._needed < verdict.symbols <= self._max:
                 self._needed = verdict.symbols
                 continue
-            self._needed = self._first
-            if isinstance(verdict, Accept):
-                start = place - len(self._sync.bits)
-                frames.append(
-                    LinkFrame(
-                        verdict.data,
-                        offset=max(0, start),
-                        span=place + verdict.symbols - start,
-                        check=verdict.check,
-                        corrected=verdict.corrected,
-                    )
+            self._settle(verdict, frames)
+
+    def _settle(self, verdict: Verdict, frames: list[LinkFrame]) -> None:
+        """Have done with the first hit."""
+        place, _ = self._hits.pop(0)
+        self._needed = self._first
+        if isinstance(verdict, Accept):
+            start = place - len(self._sync.bits)
+            end = place + verdict.symbols
+            frames.append(
+                LinkFrame(
+                    verdict.data,
+                    offset=max(0, start),
+                    span=end - start,
+                    check=verdict.check,
+                    corrected=verdict.corrected,
                 )
-                end = place + verdict.symbols
-                self._hits = [hit for hit in self._hits[1:] if hit[0] - len(self._sync.bits) >= end]
-                # Go on right behind the frame: a register full of its last bits would make new words.
-                if self._base + self._searched < end:
-                    self._searched = min(end - self._base, self._filled)
-                    self._state[0] = self._state[1] = 0
-            else:
-                self._hits.pop(0)
-                if isinstance(verdict, Reject) and verdict.reason:
-                    self._rejected[verdict.reason] += 1
-                elif isinstance(verdict, More):
-                    self._rejected["too_long"] += 1
+            )
+            self._hits = [hit for hit in self._hits if hit[0] - len(self._sync.bits) >= end]
+            # Go on right behind the frame: a register full of its last bits would make new words.
+            if self._base + self._searched < end:
+                self._searched = min(end - self._base, self._filled)
+                self._state[0] = self._state[1] = 0
+        elif isinstance(verdict, Reject) and verdict.reason:
+            self._rejected[verdict.reason] += 1
+        elif isinstance(verdict, More):
+            self._rejected["too_long"] += 1
 
     def _search(self) -> bool:
         """Look for the next hits among symbols not yet searched."""
