@@ -146,15 +146,11 @@ def frame_in_block(block: bytes) -> bytes | None:
 
 
 def encode(frame: bytes, options: Options) -> NDArray[np.uint8]:
-    """Return the channel bits (0 and 1) of one transmission; raises ``ValueError`` for a frame that fits no code."""
+    """Return the channel bits (0 and 1) of one transmission; ``ValueError`` for a frame that fits no code."""
     bits = np.concatenate([hdlc.FLAG, hdlc.stuff(frame), hdlc.FLAG])
     astrocast = options.variant == "astrocast"
-    fitting = [
-        mode
-        for mode in ((ASTROCAST_MODE,) if astrocast else MODES)
-        if 8 * mode.data_octets >= bits.size
-        and mode.codeblock_octets - mode.data_octets >= 32 - 16 * (not astrocast)
-    ]
+    modes = (ASTROCAST_MODE,) if astrocast else MODES
+    fitting = [mode for mode in modes if 8 * mode.data_octets >= bits.size]
     if not fitting:
         raise ValueError("the frame is longer than any codeblock")
     mode = min(fitting, key=lambda each: (each.codeblock_octets, -each.data_octets))
@@ -177,7 +173,7 @@ _ASTROCAST = bytes.fromhex(
 EXAMPLES: Final = tuple(
     Example(
         name=name,
-        source="recording astrocast.wav of daniestevez/satellite-recordings 952ddfe5, first octets, rebuilt by encode",
+        source="recording astrocast.wav of daniestevez/satellite-recordings 952ddfe5, cut, rebuilt by encode",
         stream=encode(_ASTROCAST[:size], msgspec.convert(options, Options)).tobytes(),
         frames=(_ASTROCAST[:size],),
         options=options,

@@ -95,7 +95,7 @@ _PIECE: Final = bytes.fromhex(
 EXAMPLES: Final = (
     Example(
         name="the beginning of a KISS frame",
-        source="recording lilacsat1.wav of daniestevez/satellite-recordings 952ddfe5, channel bits rebuilt by encode",
+        source="recording lilacsat1.wav of daniestevez/satellite-recordings 952ddfe5, rebuilt by encode",
         stream=encode(_PIECE, Options()).tobytes(),
         frames=(_PIECE,),
     ),

@@ -2,10 +2,10 @@
 
 ::
 
-    bit sync   frame sync   control 2   FEC 1       NX: callsign 6   CRC 2     1 to 32 data blocks of 240 bits
-    CC CC …    16 bits      T T T N N N N N ·       ASCII                      18 octets · CRC 2, each octet with
-    NX: AA …                flags · 4 + 4 bits                                 4 bits of FEC; 20 rows of 12 bits read
-                                                                               by columns; scrambled
+    bit sync   frame sync   control 2   FEC 1       NX: callsign 6   CRC 2    1 to 32 data blocks of 240 bits
+    CC CC …    16 bits      T T T N N N N N ·       ASCII                     18 octets · CRC 2, each octet with
+    NX: AA …                flags · 4 + 4 bits                                4 bits of FEC; 20 rows of 12 bits
+                                                                              read by columns; scrambled
 
     N   number of data blocks less one · T message type
 
@@ -191,7 +191,7 @@ def _decode_head(soft: NDArray[np.float32]) -> tuple[bytes, int]:
 
 
 def decode_block(soft: NDArray[np.float32]) -> tuple[bytes, bool, int]:
-    """Decode a descrambled block: its 18 octets, whether the CRC is good, how many hard decisions were overruled."""
+    """Decode a descrambled block: 18 octets, whether the CRC is good, how many hard decisions were overruled."""
     words = np.ascontiguousarray(soft.reshape(WORD_BITS, BLOCK_ROWS).T, np.float32)
     scores = words @ _signs().T
     order = np.argsort(-scores, axis=1, kind="stable")[:, :2]

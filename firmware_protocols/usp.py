@@ -3,8 +3,8 @@
 ::
 
     preamble   sync word             PLS code   block under the convolutional code, k = 7, r = 1/2
-    55 55 …    50 72 F6 4B           64 bits    octets: [tag 2 · length 2, low first · payload … fill | RS parity 32],
-               2D 90 B1 F5                      CCSDS randomizer over them, one octet of tail
+    55 55 …    50 72 F6 4B           64 bits    [tag 2 · length 2, low first · payload … fill | RS parity 32],
+               2D 90 B1 F5                      CCSDS randomizer over that, one octet of tail
 
     PLS 0   71 9D 83 C9 53 42 2D FA   RS(80,48)
     PLS 1   24 C8 D6 9C 06 17 78 AF   RS(255,223)
