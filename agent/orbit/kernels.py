@@ -118,7 +118,7 @@ BLOCK = 64
 
 # Places of the quantities in the scratch array. A block's input is T; its output is X … VZ and ERROR.
 T, X, Y, Z, VX, VY, VZ, ERROR = (BLOCK * k for k in range(8))
-MEAN, ARGP, NODE, ECC, AXN, AYN, U, AM = (BLOCK * k for k in range(8, 16))
+MEAN, ARGP, NODE, ECC, AXN, AYN, U, ROOT = (BLOCK * k for k in range(8, 16))
 SIN_E, COS_E, ANOMALY, COSIP, SINIP, INCL, NM = (BLOCK * k for k in range(16, 23))
 SCRATCH = BLOCK * 23
 # Until the state is known its places hold the lunar-solar changes of e, i, M, perigee and node.
@@ -132,7 +132,9 @@ TWO_OVER_PI = 2.0 / math.pi
 HALF_PI_1 = 1.57079632673412561417e00
 HALF_PI_2 = 6.07710050630396597660e-11
 HALF_PI_3 = 2.02226624871116645580e-21
-S3, S5, S7, S9, S11, S13, S15 = ((-1.0) ** k / math.factorial(2 * k + 1) for k in range(1, 8))
+PI_1, PI_2, PI_3 = 2.0 * HALF_PI_1, 2.0 * HALF_PI_2, 2.0 * HALF_PI_3
+INVERSE_PI = 1.0 / math.pi
+S3, S5, S7, S9, S11, S13, S15, S17, S19, S21 = ((-1.0) ** k / math.factorial(2 * k + 1) for k in range(1, 11))
 C2, C4, C6, C8, C10, C12, C14, C16 = ((-1.0) ** k / math.factorial(2 * k) for k in range(1, 9))
 SECONDS_A_MINUTE = 60.0
 VELOCITY_SCALE = EARTH_RADIUS_KM * XKE / SECONDS_A_MINUTE
@@ -162,6 +164,18 @@ def _sin_cos_small(x: float) -> tuple[float, float]:
     return s, c
 
 
+@njit(float64(float64), **OPTIONS)
+def _sine(angle: float) -> float:
+    """Sine alone, for |angle| below 1e6: half a turn is taken out, and the series is longer."""
+    k = np.floor(angle * INVERSE_PI + 0.5)
+    r = ((angle - k * PI_1) - k * PI_2) - k * PI_3
+    x = r * r
+    s = S15 + x * (S17 + x * (S19 + x * S21))
+    s = r + r * x * (S3 + x * (S5 + x * (S7 + x * (S9 + x * (S11 + x * (S13 + x * s))))))
+    # 1 for an even number of half turns, -1 for an odd one.
+    return s * (1.0 - 2.0 * (k - 2.0 * np.floor(0.5 * k)))
+
+
 @njit(float64(float64, float64), **OPTIONS)
 def _arc_tangent(y: float, x: float) -> float:
     """Angle of (x, y) in -π…π without a branch: three halvings, then seven terms of the series."""
@@ -188,26 +202,26 @@ def _arc_tangent(y: float, x: float) -> float:
 
 @njit(void(float64[::1], float64[::1]), **OPTIONS)
 def _near_earth_secular(p: Floats, w: Floats) -> None:
-    """Gravity's and drag's slow changes: fill NODE AM AXN AYN U COSIP SINIP ERROR."""
+    """Gravity's and drag's slow changes: fill NODE ROOT AXN AYN U COSIP SINIP ERROR."""
     m0, mdot, argp0, argpdot = p[M0], p[MDOT], p[ARGP0], p[ARGPDOT]
     eta, xmcof, delmo, omgcof = p[ETA], p[XMCOF], p[DELMO], p[OMGCOF]
     for j in range(BLOCK):
         t = w[T + j]
         mean = m0 + mdot * t
-        _, cosine = _sin_cos(mean)
-        swing = 1.0 + eta * cosine
+        swing = 1.0 + eta * _sine(mean + 0.5 * math.pi)
         shift = omgcof * t + xmcof * (swing * swing * swing - delmo)
         w[MEAN + j] = mean + shift
         w[ARGP + j] = argp0 + argpdot * t - shift
     cc1, d2, d3, d4 = p[CC1], p[D2], p[D3], p[D4]
     bcc4, bcc5, sinmao = p[BCC4], p[BCC5], p[SINMAO]
     t2cof, t3cof, t4cof, t5cof = p[T2COF], p[T3COF], p[T4COF], p[T5COF]
-    e0, a0, n0, node0, nodedot, nodecf = p[E0], p[A0], p[N0], p[NODE0], p[NODEDOT], p[NODECF]
+    e0, root_a0, n0 = p[E0], math.sqrt(p[A0]), p[N0]
+    node0, nodedot, nodecf = p[NODE0], p[NODEDOT], p[NODECF]
     aycof, xlcof, cosi, sini = p[AYCOF], p[XLCOF], p[COSI], p[SINI]
     for j in range(BLOCK):
         t = w[T + j]
         t2 = t * t
-        sine, _ = _sin_cos(w[MEAN + j])
+        sine = _sine(w[MEAN + j])
         tempa = 1.0 - t * (cc1 + t * (d2 + t * (d3 + t * d4)))
         tempe = bcc4 * t + bcc5 * (sine - sinmao)
         templ = t2 * (t2cof + t * (t3cof + t * (t4cof + t * t5cof)))
@@ -216,15 +230,15 @@ def _near_earth_secular(p: Floats, w: Floats) -> None:
         error = 6.0 if tempa <= 0.0 else 0.0
         w[ERROR + j] = 1.0 if (ecc >= 1.0) | (ecc < -0.001) else error
         w[ECC + j] = max(ecc, 1.0e-6)
-        w[AM + j] = a0 * tempa * tempa
+        w[ROOT + j] = root_a0 * tempa
         w[MEAN + j] = w[MEAN + j] + n0 * templ
         w[NODE + j] = node0 + nodedot * t + nodecf * t2
     for j in range(BLOCK):
-        ecc, argp = w[ECC + j], w[ARGP + j]
+        ecc, argp, root = w[ECC + j], w[ARGP + j], w[ROOT + j]
         sine, cosine = _sin_cos(argp)
         axn = ecc * cosine
         w[AXN + j] = axn
-        tilt = 1.0 / (w[AM + j] * (1.0 - ecc * ecc))
+        tilt = 1.0 / (root * root * (1.0 - ecc * ecc))
         w[AYN + j] = ecc * sine + tilt * aycof
         w[U + j] = w[MEAN + j] + argp + tilt * xlcof * axn
         w[COSIP + j] = cosi
@@ -248,8 +262,7 @@ def _kepler(w: Floats, steps: int, large: float) -> None:
                 f = w[U + j] - ayn * cosine + axn * sine - e
                 d1 = 1.0 - axn * cosine - ayn * sine
                 d2 = 0.5 * (axn * sine - ayn * cosine)
-                step = f / d1
-                step = f / (d1 + d2 * step)
+                step = f * d1 / (d1 * d1 + d2 * f)
                 s, c = _sin_cos_small(step)
                 w[ANOMALY + j] = e + step
                 w[SIN_E + j] = sine * c + cosine * s
@@ -261,8 +274,7 @@ def _kepler(w: Floats, steps: int, large: float) -> None:
                 f = w[U + j] - ayn * cosine + axn * sine - e
                 d1 = 1.0 - axn * cosine - ayn * sine
                 d2 = 0.5 * (axn * sine - ayn * cosine)
-                step = f / d1
-                step = f / (d1 + d2 * step)
+                step = f * d1 / (d1 * d1 + d2 * f)
                 step = min(max(step, -0.95), 0.95)
                 s, c = _sin_cos(e + step)
                 w[ANOMALY + j] = e + step
@@ -274,28 +286,33 @@ def _kepler(w: Floats, steps: int, large: float) -> None:
 def _orient(w: Floats) -> None:
     """Short-period terms of J2, and the state: fill X … VZ and finish ERROR.
 
-    Takes COSIP, SINIP, AM, NODE, AXN, AYN, SIN_E, COS_E and overwrites them.
+    Takes COSIP, SINIP, ROOT (of the axis), NODE, AXN, AYN, SIN_E, COS_E and overwrites them. One division and
+    one root a point: the reciprocals of four quantities come from that of their product.
     """
     for j in range(BLOCK):
         sine, cosine, axn, ayn = w[SIN_E + j], w[COS_E + j], w[AXN + j], w[AYN + j]
-        am, cosi, sini = w[AM + j], w[COSIP + j], w[SINIP + j]
-        ecose = axn * cosine + ayn * sine
+        root, cosi, sini = w[ROOT + j], w[COSIP + j], w[SINIP + j]
+        am = root * root
         esine = axn * sine - ayn * cosine
-        el2 = axn * axn + ayn * ayn
-        pl = am * (1.0 - el2)
-        rl = am * (1.0 - ecose)
-        inverse_rl = 1.0 / rl
-        betal = np.sqrt(1.0 - el2)
-        rdotl = np.sqrt(am) * esine * inverse_rl
-        rvdotl = np.sqrt(pl) * inverse_rl
-        a_over_r = am * inverse_rl
-        part = esine / (1.0 + betal)
+        beta2 = 1.0 - (axn * axn + ayn * ayn)
+        betal = np.sqrt(beta2)
+        r_over_a = 1.0 - (axn * cosine + ayn * sine)
+        by_shape, by_size = r_over_a * (1.0 + betal), beta2 * root
+        inverse = 1.0 / (by_shape * by_size)
+        inverse_shape, inverse_size = inverse * by_size, inverse * by_shape
+        a_over_r = inverse_shape * (1.0 + betal)
+        inverse_root = inverse_size * beta2
+        inverse_pl = inverse_size * inverse_root
+        rl = am * r_over_a
+        rdotl = inverse_root * a_over_r * esine
+        rvdotl = inverse_root * a_over_r * betal
+        part = esine * inverse_shape * r_over_a
         sinu = a_over_r * (sine - ayn - axn * part)
         cosu = a_over_r * (cosine - axn + ayn * part)
         sin2u = 2.0 * cosu * sinu
         cos2u = 1.0 - 2.0 * sinu * sinu
-        g1 = 0.5 * J2 / pl
-        g2 = g1 / pl
+        g1 = 0.5 * J2 * inverse_pl
+        g2 = g1 * inverse_pl
         cosi2 = cosi * cosi
         con41, x1mth2, x7thm1 = 3.0 * cosi2 - 1.0, 1.0 - cosi2, 7.0 * cosi2 - 1.0
         mrt = rl * (1.0 - 1.5 * g2 * betal * con41) + 0.5 * g1 * x1mth2 * cos2u
@@ -307,17 +324,17 @@ def _orient(w: Floats) -> None:
         w[COSIP + j] = cosi * c - sini * s
         w[NODE + j] = w[NODE + j] + 1.5 * g2 * cosi * sin2u
         # n/XKE is a to the power -3/2.
-        n_over_xke = 1.0 / (am * np.sqrt(am))
+        n_over_xke = inverse_root * inverse_root * inverse_root
         w[AXN + j] = mrt * EARTH_RADIUS_KM
         w[AYN + j] = (rdotl - n_over_xke * g1 * x1mth2 * sin2u) * VELOCITY_SCALE
-        w[AM + j] = (rvdotl + n_over_xke * g1 * (x1mth2 * cos2u + 1.5 * con41)) * VELOCITY_SCALE
+        w[ROOT + j] = (rvdotl + n_over_xke * g1 * (x1mth2 * cos2u + 1.5 * con41)) * VELOCITY_SCALE
         error = w[ERROR + j]
         error = 6.0 if (error == 0.0) & (mrt < 1.0) else error
-        w[ERROR + j] = 4.0 if ((error == 0.0) | (error == 6.0)) & (pl < 0.0) else error
+        w[ERROR + j] = 4.0 if ((error == 0.0) | (error == 6.0)) & (beta2 < 0.0) else error
     for j in range(BLOCK):
         sinn, cosn = _sin_cos(w[NODE + j])
         sinu, cosu, sini, cosi = w[SIN_E + j], w[COS_E + j], w[SINIP + j], w[COSIP + j]
-        r, vr, vt = w[AXN + j], w[AYN + j], w[AM + j]
+        r, vr, vt = w[AXN + j], w[AYN + j], w[ROOT + j]
         xmx, xmy = -sinn * cosi, cosn * cosi
         ux, uy, uz = xmx * sinu + cosn * cosu, xmy * sinu + sinn * cosu, sini * sinu
         vx, vy, vz = xmx * cosu - cosn * sinu, xmy * cosu - sinn * sinu, sini * cosu
@@ -385,12 +402,12 @@ def _integrate_resonance(p: Floats, step: float, knots: Floats) -> None:
 
 @njit(void(float64[::1], float64[::1], float64[:, ::1], float64[:, ::1]), **OPTIONS)
 def _deep_space_secular(p: Floats, w: Floats, ahead: Floats, behind: Floats) -> None:
-    """Slow changes of gravity, drag, Sun, Moon and resonance: fill MEAN ARGP NODE ECC INCL AM ERROR."""
+    """Slow changes of gravity, drag, Sun, Moon and resonance: fill MEAN ARGP NODE ECC INCL ROOT ERROR."""
     mean0, mdot = p[M0], p[MDOT] + p[DMDT]
     argp0, argpdot = p[ARGP0], p[ARGPDOT] + p[DOMDT]
     node0, nodedot, nodecf = p[NODE0], p[NODEDOT] + p[DNODT], p[NODECF]
     e0, edot, i0, idot = p[E0], p[DEDT], p[I0], p[DIDT]
-    n0, a0, cc1, bcc4, t2cof = p[N0], p[A0], p[CC1], p[BCC4], p[T2COF]
+    n0, root_a0, cc1, bcc4, t2cof = p[N0], math.sqrt(p[A0]), p[CC1], p[BCC4], p[T2COF]
     for j in range(BLOCK):
         t = w[T + j]
         w[MEAN + j] = mean0 + mdot * t
@@ -416,15 +433,14 @@ def _deep_space_secular(p: Floats, w: Floats, ahead: Floats, behind: Floats) -> 
         t = w[T + j]
         ratio = w[NM + j] / n0
         x = ratio - 1.0
-        # (n/n0) to the power -2/3: a series, then Newton's method on y^-3 = ratio^2.
-        y = 1.0 + x * (-2 / 3 + x * (5 / 9 - x * 40 / 81))
-        square = ratio * ratio
-        y = y + y * (1.0 - y * y * y * square) / 3.0
-        y = y + y * (1.0 - y * y * y * square) / 3.0
-        y = y + y * (1.0 - y * y * y * square) / 3.0
+        # (n/n0) to the power -1/3: a series, then Newton's method on y^-3 = ratio.
+        y = 1.0 + x * (-1 / 3 + x * (2 / 9 - x * 14 / 81))
+        y = y + y * (1.0 - y * y * y * ratio) * (1 / 3)
+        y = y + y * (1.0 - y * y * y * ratio) * (1 / 3)
+        y = y + y * (1.0 - y * y * y * ratio) * (1 / 3)
         tempa = 1.0 - cc1 * t
         ecc = e0 + edot * t - bcc4 * t
-        w[AM + j] = a0 * y * tempa * tempa
+        w[ROOT + j] = root_a0 * y * tempa
         w[MEAN + j] = w[MEAN + j] + n0 * t2cof * t * t
         w[ECC + j] = max(ecc, 1.0e-6)
         error = 6.0 if tempa <= 0.0 else 0.0
@@ -510,7 +526,8 @@ def _apply_periodics(w: Floats) -> None:
         xlcof = -0.25 * J3_OVER_J2 * sini * (3.0 + 5.0 * cosi) / divisor
         sine, cosine = _sin_cos(argp)
         axn = ecc * cosine
-        tilt = 1.0 / (w[AM + j] * (1.0 - ecc * ecc))
+        root = w[ROOT + j]
+        tilt = 1.0 / (root * root * (1.0 - ecc * ecc))
         w[AXN + j] = axn
         w[AYN + j] = ecc * sine - tilt * 0.5 * J3_OVER_J2 * sini
         w[U + j] = w[MEAN + j] + w[PM + j] + argp + tilt * xlcof * axn
@@ -554,11 +571,22 @@ def propagate_states(
             _integrate_resonance(p, -RESONANCE_STEP_MIN, behind)
         for start in range(0, m, BLOCK):
             count = min(BLOCK, m - start)
-            for j in range(BLOCK):
-                w[T + j] = offsets[i] + minutes[start + min(j, count - 1)]
-            _propagate_block(p, w, ahead, behind)
             for j in range(count):
-                bad = w[ERROR + j] != 0.0
-                error[i, start + j] = np.uint8(w[ERROR + j])
-                for k in range(6):
-                    out[i, k, start + j] = np.nan if bad else w[X + BLOCK * k + j]
+                w[T + j] = offsets[i] + minutes[start + j]
+            for j in range(count, BLOCK):
+                w[T + j] = w[T]
+            _propagate_block(p, w, ahead, behind)
+            bad = 0
+            for j in range(BLOCK):
+                bad |= 1 if w[ERROR + j] != 0.0 else 0
+            if bad != 0:
+                for j in range(BLOCK):
+                    if w[ERROR + j] != 0.0:
+                        for k in range(6):
+                            w[X + BLOCK * k + j] = np.nan
+            for k in range(6):
+                row = out[i, k, start : start + count]
+                for j in range(count):
+                    row[j] = w[X + BLOCK * k + j]
+            for j in range(count):
+                error[i, start + j] = np.uint8(w[ERROR + j]) if bad != 0 else np.uint8(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,7 +153,7 @@ def true_passes(
     passes = []
     begin: float | None = None
     up = nodes[0][1] > 0
-    for (t0, v0), (t1, v1) in zip(nodes, nodes[1:], strict=False):
+    for (t0, v0), (t1, v1) in pairwise(nodes):
         if (v0 > 0) == (v1 > 0):
             continue
         crossing = _bisect(above, t0, t1)
