@@ -1,0 +1,202 @@
+"""Every value that gr-satellites 4.4.0 prints for the recordings' frames, against what our satellite files decode.
+
+Needs the recordings' ``truth.json`` and ``telemetry/*.txt`` (folder in ``GSAGENT_TEST_DATA``). The peer prints a
+tree of Construct containers; its leaves are compared by their path, so that a value that we leave out is a failure.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.config import load_catalog
+from agent.downlink import FrameReader, Transmitter
+from agent.records import Frame, PacketRecord, ParameterReport
+from firmware_protocols.interface import LinkFrame
+
+DATA = os.environ.get("GSAGENT_TEST_DATA")
+FOLDER = Path(DATA or ".") / "recordings" / "dev"
+pytestmark = pytest.mark.skipif(DATA is None, reason="GSAGENT_TEST_DATA does not name the recordings' folder")
+
+LAST_DIGIT = 1e-12
+
+NO_GROUP = ("payload", "beacon", "data", "information")
+"""Containers whose name we leave out of a parameter's."""
+RENAMED = {
+    "kr01": {
+        "header": None,
+        "batvoltage": "battery_voltage",
+        "batcurrent": "battery_current",
+        "3v3buscurrent": "bus_3v3_current",
+        "5vbuscurrent": "bus_5v_current",
+        "tempcomm": "communication_temperature",
+        "tempeps": "power_temperature",
+        "tempbattery": "battery_temperature",
+        "spacecraftmode": "spacecraft_mode",
+    },
+}
+FLAT = ("mysat1",)
+"""Recordings whose containers only repeat the names of what is in them."""
+DIFFERENT: dict[str, dict[str, str]] = {
+    "picsat": {"secondary_header": "the peer adds the fraction of a second twice"},
+}
+"""Where we disagree on purpose, and why; the satellite file says so too."""
+ENUM = re.compile(r"^\(enum\) (?:\(unknown\) )?(.*?) ?(-?\d+)?$")
+KEY = re.compile(r"^(\s*)([A-Za-z0-9_.+-]+) = (.*)$")
+
+
+def printed_trees(text: str) -> Iterator[list[tuple[str, str]]]:
+    """Cut the peer's output into packets, each a list of leaves: path and printed value."""
+    packet: list[tuple[str, str]] | None = None
+    stack: list[tuple[int, str, int]] = []
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line.startswith("Container:"):
+            if packet is not None:
+                yield packet
+            packet, stack = [], []
+            continue
+        if packet is None or not line.strip():
+            continue
+        if line.startswith("->") or indent == 0:
+            yield packet
+            packet = None
+            continue
+        while stack and stack[-1][0] >= indent:
+            stack.pop()
+        key = KEY.match(line)
+        if key:
+            name, value = key[2], key[3].strip()
+        else:
+            depth, list_name, count = stack[-1]
+            stack[-1] = (depth, list_name, count + 1)
+            name, value = str(count), line.strip()
+        path = "/".join([part for _, part, _ in stack] + [name])
+        if value in ("Container:", "ListContainer:"):
+            stack.append((indent, name, 0))
+        else:
+            packet.append((path, value))
+    if packet is not None:
+        yield packet
+
+
+def name_of(path: str, renamed: dict[str, str | None]) -> str | None:
+    """Turn a path into the name we give the parameter; ``None`` for what is the link layer's."""
+    parts = path.split("/")
+    if parts[0] in renamed:
+        return renamed[parts[0]]
+    if path == "info":
+        return "information"
+    if (
+        "addresses" in parts
+        or parts[0] == "ax25_header"
+        or path in ("header/control", "header/pid", "control", "pid")
+    ):
+        return None
+    parts = [part for i, part in enumerate(parts) if part not in NO_GROUP or i == len(parts) - 1]
+    if parts[0] in ("csp_header", "header"):
+        parts[0] = "csp"
+    if len(parts) > 1 and parts[-1] == parts[-2]:
+        parts.pop()
+    text = "_".join(parts).lower().replace("+", "_plus").replace(".", "_")
+    return re.sub(r"-$|-_", "_minus", text).replace("-", "_")
+
+
+def value_of(text: str) -> Any:
+    """Read a printed value."""
+    text = re.sub(r" \(total \d+\)$", "", text)
+    enum = ENUM.match(text) if text.startswith("(enum)") else None
+    if enum:
+        return enum[1].lower() if enum[1] else int(enum[2] or 0)
+    moment = re.fullmatch(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d+)?", text)
+    if moment:
+        return f"{moment[1]}T{moment[2]}{(moment[3] or '').rstrip('0')}Z"
+    if text == "nan":
+        return math.nan
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
+
+
+def recordings() -> list[Any]:
+    if DATA is None:
+        return []
+    by_norad = {entry.satellite.norad: entry for entry in load_catalog() if entry.satellite.packets}
+    truth = json.loads((FOLDER / "truth.json").read_text())
+    return [
+        pytest.param(by_norad[one["norad"]], one, id=one["recording"].removesuffix(".wav"))
+        for one in truth
+        if one["norad"] in by_norad and (FOLDER / "telemetry" / one["recording"]).with_suffix(".txt").exists()
+    ]
+
+
+@pytest.mark.parametrize(("entry", "truth"), recordings())
+def test_every_value_the_peer_prints_is_ours(entry: Any, truth: dict[str, Any]) -> None:
+    name = truth["recording"].removesuffix(".wav")
+    text = (FOLDER / "telemetry" / f"{name}.txt").read_text(errors="replace")
+    trees = [tree for tree in printed_trees(text) if tree]
+    if name in FLAT:
+        trees = [[(p if "addresses" in p else p.rsplit("/", 1)[-1], v) for p, v in tree] for tree in trees]
+    decoded = [values for frame in truth["frames_hex"] for values in decoded_values(entry, truth, frame)]
+    assert decoded
+    different = DIFFERENT.get(entry.slug, {})
+    renamed = RENAMED.get(name, {})
+    compared = 0
+    for tree in trees:
+        values = best_match(tree, decoded, renamed)
+        for path, printed in tree:
+            ours = name_of(path, renamed)
+            if ours is None or ours in different or printed in ("None", "b''"):
+                continue
+            assert ours in values, f"{path} = {printed} is missing"
+            assert equal(values[ours], value_of(printed)), f"{ours}: {values[ours]!r}, the peer prints {printed}"
+            compared += 1
+    assert compared
+
+
+def decoded_values(entry: Any, truth: dict[str, Any], frame: str) -> Iterator[dict[str, Any]]:
+    satellite = entry.satellite
+    wanted = [one for one in satellite.downlinks if one.baudrate_bd == truth["baudrate"]]
+    reader = FrameReader(Transmitter(entry.slug, satellite, (wanted or satellite.downlinks)[0]))
+    link_frame = LinkFrame(bytes.fromhex(frame), 0, 1, "fcs")
+    records = reader.read(Frame(entry.slug, reader.transmitter.downlink.name, link_frame, 0))
+    assert any(isinstance(record, PacketRecord | ParameterReport) for record in records), dict(reader.rejected)
+    for record in records:
+        if isinstance(record, ParameterReport):
+            yield {value.name: value.value for value in record.values}
+
+
+def best_match(
+    tree: list[tuple[str, str]], decoded: list[dict[str, Any]], renamed: dict[str, str | None]
+) -> dict[str, Any]:
+    """Find the report of what the peer printed: it prints frames in another order, some twice, some not at all."""
+    printed = [(name_of(path, renamed), value_of(text)) for path, text in tree]
+
+    def agreement(values: dict[str, Any]) -> int:
+        return sum(name in values and equal(values[name], value) for name, value in printed)
+
+    return max(decoded, key=agreement)
+
+
+def equal(ours: Any, printed: Any) -> bool:
+    if isinstance(printed, bool) or isinstance(ours, bool):
+        return bool(ours == printed)
+    if isinstance(printed, int | float) and isinstance(ours, int | float):
+        both_nan = math.isnan(printed) and math.isnan(ours)
+        return both_nan or math.isclose(ours, printed, rel_tol=LAST_DIGIT, abs_tol=LAST_DIGIT)
+    if isinstance(printed, bytes) and isinstance(ours, str):
+        return printed.decode("ascii", "replace").rstrip("\0 ") == ours
+    if isinstance(printed, bytes) and isinstance(ours, int):
+        return int.from_bytes(printed, "big") == ours
+    if isinstance(printed, str) and isinstance(ours, str):
+        return printed.casefold() == ours.casefold()
+    return bool(ours == printed)
