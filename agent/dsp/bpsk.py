@@ -11,13 +11,17 @@ bandwidth.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.dsp import filters, kernels
 from agent.dsp.carrier_recovery import CarrierRemoval, PhaseTracker, SquaredLine
 from agent.dsp.clock_recovery import SAMPLES_PER_SYMBOL, ClockRecovery
-from agent.dsp.sampling import Hop, Intake, Planar, Resampler, Signal
+from agent.dsp.sampling import Chain, Filter, Intake, Planar, Resampler, Signal, Streaming
+from agent.dsp.symbol_blocks import Blocks
 from agent.records import AudioBlock, IqBlock, SymbolBlock
 
 
@@ -36,106 +40,96 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 _ROLLOFF = 0.35
-_HYPOTHESES = ((8, 16), (24, 48))
+_LARGEST_CLOCK_ERROR = 0.005
+_HYPOTHESES = ((8, 16), (40, 64))
 """(half window of the clock in hops of 16 symbols, half window of the carrier's phase in symbols)."""
 
 
+class _Branch:
+    """Clock and carrier phase of one hypothesis."""
+
+    def __init__(self, clock_hops: int, phase_symbols: int, blocks: Blocks) -> None:
+        self.clock = ClockRecovery(2, clock_hops, _LARGEST_CLOCK_ERROR)
+        self.phase = PhaseTracker(phase_symbols)
+        self.blocks = blocks
+        self.previous = np.zeros(1, dtype=np.float32)
+
+    def products(self, soft: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give for each symbol whether it is as the one before, as sure as the less sure of the two."""
+        before = np.concatenate((self.previous, soft[:-1]))
+        self.previous = soft[-1:].copy()
+        out: NDArray[np.float32] = np.copysign(np.minimum(np.abs(soft), np.abs(before)), soft * before)
+        return out
+
+
 class _Chain:
-    def __init__(self, stream: int, half_window_hops: int, half_window_symbols: int, clock_error: float) -> None:
-        self.stream = stream
-        self.clock = ClockRecovery(2, half_window_hops, clock_error)
-        self.phase = PhaseTracker(half_window_symbols)
-        self.first = True
+    """One unbroken stream."""
+
+    def __init__(
+        self, baudrate_bd: float, options: Options, signal: Signal, sample_rate_hz: float, start_utc_ns: int
+    ) -> None:
+        self._baud = baudrate_bd
+        self._differential = options.differential
+        self._fast_hz = SAMPLES_PER_SYMBOL * baudrate_bd
+        self._carrier_hz = _carrier_hz(options, baudrate_bd, signal, sample_rate_hz)
+        self._carrier = np.array([self._carrier_hz / sample_rate_hz])
+        self._oscillator = np.zeros(1)
+        edge_hz = min(1.8 * baudrate_bd, 0.48 * sample_rate_hz)
+        if signal == "audio":
+            edge_hz = min(edge_hz, self._carrier_hz)  # beyond lies the mirror image of the real signal
+        bank = filters.lowpass_bank(edge_hz / sample_rate_hz, 0.3 * edge_hz / sample_rate_hz)
+        self._down = Resampler(bank, 2, sample_rate_hz, self._fast_hz)
+        window = SAMPLES_PER_SYMBOL * min(512, max(64, 1 << round(math.log2(0.05 * baudrate_bd))))
+        reach_hz = options.search_hz if options.search_hz is not None else baudrate_bd
+        self._search = CarrierRemoval(SquaredLine(window, min(reach_hz / self._fast_hz, 0.24)), window)
+        self._matched = Filter(filters.rrc_taps(SAMPLES_PER_SYMBOL, _ROLLOFF, 5.0), 2)
+        self._branches = [
+            _Branch(*hypothesis, Blocks(stream, baudrate_bd, start_utc_ns))
+            for stream, hypothesis in enumerate(_HYPOTHESES)
+        ]
+
+    def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
+        """Take samples whole; with ``last`` give all that is still inside."""
+        centred = np.empty((2, samples.shape[1]), dtype=np.float32)
+        kernels.mix(samples, self._carrier, 0.0, max(1, centred.shape[1]), self._oscillator, centred)
+        found, offset = self._search.feed(self._down.feed(centred, last=last), last=last)
+        filtered = self._matched.feed(found, last=last)
+        found_hz = self._carrier_hz + offset * self._fast_hz
+        out: list[SymbolBlock] = []
+        for branch in self._branches:
+            symbols, positions = branch.clock.feed(filtered, last=last)
+            soft, given, snr_db, turn = branch.phase.feed(symbols, positions, last=last)
+            if len(soft):
+                if self._differential:
+                    soft = branch.products(soft)
+                where_hz = found_hz + turn * self._baud
+                out.append(branch.blocks.make(soft, given[0] / SAMPLES_PER_SYMBOL, snr_db, where_hz))
+        return out
+
+
+def _carrier_hz(options: Options, baudrate_bd: float, signal: Signal, sample_rate_hz: float) -> float:
+    if options.carrier_hz is not None:
+        return options.carrier_hz
+    if signal == "iq":
+        return 0.0
+    return 1500.0 if baudrate_bd * (1 + _ROLLOFF) / 2 < 1500.0 else sample_rate_hz / 4
 
 
 class Demodulator:
     """BPSK to soft symbols."""
 
     def __init__(self, baudrate_bd: float, options: Options, signal: Signal, sample_rate_hz: float) -> None:
-        self._options = options
-        self._rate = sample_rate_hz
-        self._baud = baudrate_bd * (2.0 if options.manchester else 1.0)
-        self._fast_hz = SAMPLES_PER_SYMBOL * self._baud
-        self._carrier_hz = options.carrier_hz if options.carrier_hz is not None else self._usual_carrier_hz(signal)
-        reach = options.search_hz if options.search_hz is not None else self._baud
-        self._search_cycles = min(reach / self._fast_hz, 0.24)
-        sps = sample_rate_hz / self._baud
-        hop_symbols = min(1024, max(128, 128 * round(0.1 * self._baud / 128)))
-        self._intake = Intake(signal, sample_rate_hz, round(hop_symbols * sps))
-        self._window = SAMPLES_PER_SYMBOL * min(512, max(64, 1 << round(np.log2(0.05 * self._baud))))
-        edge_hz = 1.8 * self._baud
-        if signal == "audio":
-            edge_hz = min(edge_hz, self._carrier_hz)  # beyond lies the mirror image of the real signal
-        half = 2.2 * sample_rate_hz / (0.25 * edge_hz) / 2.0
-        self._lowpass = filters.polyphase_bank(filters.lowpass_pulse(edge_hz / sample_rate_hz, half), half)[None]
-        matched = filters.rrc_pulse(SAMPLES_PER_SYMBOL, _ROLLOFF, 20.0)
-        self._matched = filters.polyphase_bank(matched, 20.0, 1)[None]
-        self._clock_error = 0.005
-        self._begin(0)
+        baudrate_bd *= 2.0 if options.manchester else 1.0
 
-    def _usual_carrier_hz(self, signal: Signal) -> float:
-        if signal == "iq":
-            return 0.0
-        return 1500.0 if self._baud * (1 + _ROLLOFF) / 2 < 1500.0 else self._rate / 4
+        def begin(start_utc_ns: int) -> Chain:
+            return _Chain(baudrate_bd, options, signal, sample_rate_hz, start_utc_ns)
 
-    def _begin(self, start_utc_ns: int) -> None:
-        self._start_utc_ns = start_utc_ns
-        self._oscillator = np.zeros(1)
-        self._down = Resampler(self._lowpass, 2, self._rate, self._fast_hz)
-        self._search = CarrierRemoval(SquaredLine(self._window, self._search_cycles), self._window)
-        self._filter = Resampler(self._matched, 2, 1.0, 1.0)
-        self._chains = [_Chain(i, *h, self._clock_error) for i, h in enumerate(_HYPOTHESES)]
+        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin)
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""
-        return [symbols for hop in self._intake.feed(block) for symbols in self._hop(hop)]
+        return self._streaming.feed(block)
 
     def flush(self) -> list[SymbolBlock]:
         """Return what is still inside at the end of a stream."""
-        out = [symbols for hop in self._intake.flush() for symbols in self._hop(hop)]
-        out += self._drain()
-        self._begin(0)
-        return out
-
-    def _hop(self, hop: Hop) -> list[SymbolBlock]:
-        out: list[SymbolBlock] = []
-        if hop.restart:
-            out = self._drain()
-            self._begin(hop.start_utc_ns)
-        centred = np.empty((2, hop.samples.shape[1]), dtype=np.float32)
-        where = np.array([self._carrier_hz / self._rate])
-        kernels.mix(hop.samples, where, 0.0, centred.shape[1], self._oscillator, centred)
-        found, offset = self._search.feed(self._down.feed(centred)[0])
-        return out + self._symbols(self._filter.feed(found)[0], offset, last=False)
-
-    def _drain(self) -> list[SymbolBlock]:
-        found, offset = self._search.feed(self._down.flush()[0])
-        rest, offset = self._search.flush()
-        filtered = self._filter.feed(np.concatenate((found, rest), axis=1))[0]
-        filtered = np.concatenate((filtered, self._filter.flush()[0]), axis=1)
-        return self._symbols(filtered, offset, last=True)
-
-    def _symbols(self, samples: Planar, offset: float, *, last: bool) -> list[SymbolBlock]:
-        out: list[SymbolBlock] = []
-        for chain in self._chains:
-            symbols, positions = chain.clock.feed(samples)
-            if last:
-                tail, tail_positions = chain.clock.flush()
-                symbols = np.concatenate((symbols, tail), axis=1)
-                positions = np.concatenate((positions, tail_positions))
-            soft, given, snr_db, turn = chain.phase.feed(symbols, positions, last=last)
-            if not len(soft):
-                continue
-            out.append(
-                SymbolBlock(
-                    soft=soft,
-                    baudrate_bd=self._baud,
-                    start_utc_ns=self._start_utc_ns + round(given[0] * 1e9 / self._fast_hz),
-                    snr_db=snr_db,
-                    frequency_offset_hz=self._carrier_hz + offset * self._fast_hz + turn * self._baud,
-                    stream=chain.stream,
-                    first=chain.first,
-                )
-            )
-            chain.first = False
-        return out
+        return self._streaming.flush()

@@ -77,8 +77,16 @@ class CarrierRemoval:
         self._frequencies = np.zeros(0)  # from the start of ``_delayed``
         self._state = np.zeros(1)
 
-    def feed(self, samples: Planar) -> tuple[Planar, float]:
-        """Take samples; give those whose carrier is known, now at zero, and where it was (cycles a sample)."""
+    def feed(self, samples: Planar, *, last: bool = False) -> tuple[Planar, float]:
+        """Take samples; give those whose carrier is known, now at zero, and where it was (cycles a sample).
+
+        With ``last`` give also what is still held.
+        """
+        if last:
+            held = self._delayed.shape[1] + samples.shape[1]
+            silence = np.zeros((2, 2 * self._size), dtype=np.float32)
+            out, mean = self.feed(np.concatenate((samples, silence), axis=1))
+            return np.ascontiguousarray(out[:, :held]), mean
         self._buffer = np.concatenate((self._buffer, samples), axis=1)
         self._delayed = np.concatenate((self._delayed, samples), axis=1)
         count = max(0, self._buffer.shape[1] // self._step - 1)
@@ -96,12 +104,6 @@ class CarrierRemoval:
         self._delayed = self._delayed[:, length:].copy()
         return out, mean
 
-    def flush(self) -> tuple[Planar, float]:
-        """Give what is still held."""
-        held = self._delayed.shape[1]
-        out, mean = self.feed(np.zeros((2, 2 * self._size), dtype=np.float32))
-        return np.ascontiguousarray(out[:, :held]), mean
-
     def _search(self, count: int) -> None:
         part = np.ascontiguousarray(self._buffer[:, : (count + 1) * self._step])
         evidence = self._estimator.evidence(part, self._step)
@@ -118,8 +120,9 @@ class PhaseTracker:
     """Turn BPSK symbols onto the real axis; holds ``half_window`` symbols back to look ahead."""
 
     def __init__(self, half_window: int) -> None:
-        self._half = half_window
-        self._symbols: Planar = np.zeros((2, half_window), dtype=np.float32)
+        self._eights = (half_window + 7) // 8
+        self._half = 8 * self._eights
+        self._symbols: Planar = np.zeros((2, self._half), dtype=np.float32)
         self._positions = np.empty(0)
         self._state = np.array([0.0, -1.0])
 
@@ -140,7 +143,7 @@ class PhaseTracker:
             return np.empty(0, dtype=np.float32), np.empty(0), -99.0, 0.0
         soft = np.empty(count, dtype=np.float32)
         quality = np.zeros(3)
-        kernels.align_bpsk(self._symbols, self._half, self._state, soft, quality)
+        kernels.align_bpsk(self._symbols, self._eights, self._state, soft, quality)
         self._symbols = self._symbols[:, count:].copy()
         given, self._positions = self._positions[:count], self._positions[count:]
         variance = quality[0] / quality[1]

@@ -10,6 +10,8 @@ Takes planar streams at four samples a nominal symbol; knows no modulation.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,19 @@ _TAPS_HALF = 4
 _BANK = filters.polyphase_bank(filters.lowpass_pulse(0.42, float(_TAPS_HALF), 40.0), _TAPS_HALF)
 
 
+@lru_cache(maxsize=16)
+def _error_windows(half: int, largest_error: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the clock errors to try, in cycles a hop, and the window turned against each."""
+    shape = 1.0 - (np.arange(-half, half + 1) / (half + 1.0)) ** 2
+    widest = 0.4 / (2 * half + 1)  # cycles a hop within which the window loses little
+    reach = largest_error * HOP_SYMBOLS
+    steps = int(np.ceil(max(0.0, reach - widest) / (1.5 * widest)))
+    errors = np.linspace(-reach, reach, 2 * steps + 1) if steps else np.zeros(1)
+    turns = np.exp(2j * np.pi * np.outer(errors, np.arange(-half, half + 1)))
+    windows = turns * (shape / shape.sum())
+    return errors, np.ascontiguousarray(np.stack((windows.real, windows.imag), axis=1))
+
+
 class ClockRecovery:
     """Give symbols and their positions from a stream at four samples a symbol."""
 
@@ -31,14 +46,7 @@ class ClockRecovery:
         ``largest_error`` is the clock error, as a fraction, up to which the line is searched.
         """
         self._half = half_window_hops
-        shape = 1.0 - (np.arange(-self._half, self._half + 1) / (self._half + 1.0)) ** 2
-        widest = 0.4 / (2 * self._half + 1)  # cycles a hop within which the window loses little
-        reach = largest_error * HOP_SYMBOLS
-        steps = int(np.ceil(max(0.0, reach - widest) / (1.5 * widest)))
-        self._errors = np.linspace(-reach, reach, 2 * steps + 1) if steps else np.zeros(1)
-        turns = np.exp(2j * np.pi * np.outer(self._errors, np.arange(-self._half, self._half + 1)))
-        windows = turns * (shape / shape.sum())
-        self._windows = np.ascontiguousarray(np.stack((windows.real, windows.imag), axis=1))
+        self._errors, self._windows = _error_windows(half_window_hops, largest_error)
         self._reset(channels)
 
     def _reset(self, channels: int) -> None:
@@ -53,9 +61,17 @@ class ClockRecovery:
         self._state = np.zeros(2)
         self._taken = np.array([-1e18])
 
-    def feed(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Take samples; give float32[channels, k] symbols and their float64[k] positions in the stream."""
-        self._buffer = np.concatenate((self._buffer, samples), axis=1)
+    def feed(
+        self, samples: NDArray[np.float32], *, last: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Take samples; give float32[channels, k] symbols and their float64[k] positions in the stream.
+
+        With ``last`` give also the symbols whose windows reach beyond the end.
+        """
+        parts = [self._buffer, samples]
+        if last:
+            parts.append(np.zeros((samples.shape[0], (self._half + 2) * _HOP), dtype=np.float32))
+        self._buffer = np.concatenate(parts, axis=1)
         end = self._origin + self._buffer.shape[1]
         new = max(0, (end - 4 - self._next_phasor * _HOP) // _HOP)
         if new:
@@ -71,11 +87,6 @@ class ClockRecovery:
         self._phasors = self._phasors[:, ready:].copy()
         self._track = np.concatenate((self._track, track))
         return self._take()
-
-    def flush(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Give the symbols whose windows reach beyond the end."""
-        tail = np.zeros((self._buffer.shape[0], (self._half + 2) * _HOP), dtype=np.float32)
-        return self.feed(tail)
 
     def line_strength(self) -> float:
         """Tell how strong the clock's line was lately, 0 to 1."""

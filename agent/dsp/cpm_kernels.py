@@ -173,9 +173,10 @@ def take_around(  # noqa: PLR0917 - Numba takes arguments by position
             p = int((t - i) * phases + 0.5)
             i = min(max(i - before, 0), last)
             re, im = np.float32(0.0), np.float32(0.0)
+            taps, x, y = bank[p], samples[0, i : i + n_taps], samples[1, i : i + n_taps]
             for j in range(n_taps):
-                re += bank[p, j] * samples[0, i + j]
-                im += bank[p, j] * samples[1, i + j]
+                re += taps[j] * x[j]
+                im += taps[j] * y[j]
             out[k, 0, q] = re
             out[k, 1, q] = im
 
@@ -201,7 +202,7 @@ def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
 
     A state is the last two bits; the branch to the next state adds a third, and the middle one of the three is
     the bit of the symbol now correlated, its neighbours bending its frequency. ``samples[k, i or q, :]`` is a
-    symbol; ``templates[b, i or q, :]`` the conjugate of its expected course from phase zero for the bits ``b``
+    symbol; ``templates[:, i or q, b]`` the conjugate of its expected course from phase zero for the bits ``b``
     (oldest first), ``advances[b]`` the phasor of the phase it gains. ``survivors[s]`` is (metric, reference
     real, imaginary, frequency phasor real, imaginary, squared miss); the reference is the carrier's phasor at
     the beginning of the symbol, averaged along the path. ``paths[s]`` holds the path's bits as ±reliability,
@@ -212,66 +213,55 @@ def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
     Source: G. Colavolpe and R. Raheli, "Noncoherent sequence detection of continuous phase modulations", IEEE
     Trans. Comm. 47 (1999); soft values after J. Hagenauer and P. Hoeher, GLOBECOM 1989.
     """
-    memory, agility, widest, scale = gains[0], gains[1], gains[2], gains[3]
+    memory, agility = np.float32(gains[0]), np.float32(gains[1])
+    widest, scale = np.float32(gains[2]), np.float32(gains[3])
+    rest = np.float32(1.0) - memory
+    one, tiny = np.float32(1.0), np.float32(1e-12)
     depth = paths.shape[1]
     n_taps = samples.shape[2]
-    corr_re, corr_im = np.empty(8), np.empty(8)
+    corr_re, corr_im = np.empty(8, dtype=np.float32), np.empty(8, dtype=np.float32)
     fresh = np.empty_like(survivors)
     fresh_paths = np.empty_like(paths)
-    norm = scale / n_taps
+    norm = scale / np.float32(n_taps)
     for k in range(samples.shape[0]):
-        for b in range(8):
-            re, im = np.float32(0.0), np.float32(0.0)
-            for q in range(n_taps):
-                x, y = samples[k, 0, q], samples[k, 1, q]
-                c, d = templates[b, 0, q], templates[b, 1, q]
-                re += x * c - y * d
-                im += x * d + y * c
-            corr_re[b] = re * norm
-            corr_im[b] = im * norm
-        best_metric = -1e30
+        corr_re[:] = np.float32(0.0)
+        corr_im[:] = np.float32(0.0)
+        for q in range(n_taps):
+            x, y = samples[k, 0, q] * norm, samples[k, 1, q] * norm
+            course_re, course_im = templates[q, 0], templates[q, 1]
+            for b in range(8):
+                corr_re[b] += x * course_re[b] - y * course_im[b]
+                corr_im[b] += x * course_im[b] + y * course_re[b]
+        best_metric = np.float32(-1e30)
         best_state = 0
         for new in range(4):
             # The two ways into (middle, newest): from (0, middle) and from (1, middle).
-            low_state = new >> 1
-            high_state = low_state | 2
-            low_branch = new
-            high_branch = new | 4
+            low_state, high_state = new >> 1, (new >> 1) | 2
+            branch, high_branch = new, new | 4
             r, s = survivors[low_state, 1], survivors[low_state, 2]
-            low_size = 1.0 / np.sqrt(r * r + s * s + 1e-12)
-            low = survivors[low_state, 0] + (corr_re[low_branch] * r + corr_im[low_branch] * s) * low_size
-            r, s = survivors[high_state, 1], survivors[high_state, 2]
-            high_size = 1.0 / np.sqrt(r * r + s * s + 1e-12)
-            high = survivors[high_state, 0] + (corr_re[high_branch] * r + corr_im[high_branch] * s) * high_size
-            if high > low:
-                winner, loser, branch, size, metric, gap = (
-                    high_state,
-                    low_state,
-                    high_branch,
-                    high_size,
-                    high,
-                    high - low,
-                )
-            else:
-                winner, loser, branch, size, metric, gap = (
-                    low_state,
-                    high_state,
-                    low_branch,
-                    low_size,
-                    low,
-                    low - high,
-                )
-            r, s = survivors[winner, 1], survivors[winner, 2]
-            v, u = survivors[winner, 3], survivors[winner, 4]
+            size = one / np.sqrt(r * r + s * s + tiny)
+            metric = survivors[low_state, 0] + (corr_re[branch] * r + corr_im[branch] * s) * size
+            high_r, high_s = survivors[high_state, 1], survivors[high_state, 2]
+            high_size = one / np.sqrt(high_r * high_r + high_s * high_s + tiny)
+            high = (
+                survivors[high_state, 0]
+                + (corr_re[high_branch] * high_r + corr_im[high_branch] * high_s) * high_size
+            )
+            winner, loser, gap = low_state, high_state, metric - high
+            if high > metric:
+                winner, loser, gap = high_state, low_state, -gap
+                branch, metric, r, s, size = high_branch, high, high_r, high_s, high_size
             a, b_ = corr_re[branch], corr_im[branch]
             error = (b_ * r - a * s) * size
             # Turn the frequency phasor by a small angle, hold it within bounds and at unit size.
-            turn = agility * min(max(error, -1.0), 1.0)
-            v, u = v - u * turn, u + v * turn
-            u = min(max(u, -widest), widest)
-            v = np.sqrt(max(1.0 - u * u, 0.0))
-            r = memory * r + (1.0 - memory) * a
-            s = memory * s + (1.0 - memory) * b_
+            turn = agility * min(max(error, -one), one)
+            v, u = survivors[winner, 3], survivors[winner, 4]
+            u = min(max(u + v * turn, -widest), widest)
+            v = np.sqrt(one - u * u)
+            x, y = a - r, b_ - s
+            fresh[new, 5] = x * x + y * y
+            r = memory * r + rest * a
+            s = memory * s + rest * b_
             c, d = advances[branch, 0], advances[branch, 1]
             c, d = c * v - d * u, c * u + d * v
             fresh[new, 0] = metric
@@ -279,25 +269,24 @@ def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
             fresh[new, 2] = r * d + s * c
             fresh[new, 3] = v
             fresh[new, 4] = u
-            x, y = a - survivors[winner, 1], b_ - survivors[winner, 2]
-            fresh[new, 5] = x * x + y * y
-            small = np.float32(gap)
+            path, other, shifted = paths[winner], paths[loser], fresh_paths[new]
             for i in range(depth - 1):
-                kept = paths[winner, i + 1]
-                other = paths[loser, i + 1]
-                if kept * other < 0.0:
-                    bound = min(abs(kept), small)
-                    kept = bound if kept > 0.0 else -bound
-                fresh_paths[new, i] = kept
-            fresh_paths[new, depth - 1] = np.float32(1e3) if new & 1 else np.float32(-1e3)
+                kept = path[i + 1]
+                bound = gap if kept * other[i + 1] < 0.0 else np.float32(1e3)
+                shifted[i] = min(max(kept, -bound), bound)
+            shifted[depth - 1] = np.float32(1e3) if new & 1 else np.float32(-1e3)
             if metric > best_metric:
                 best_metric = metric
                 best_state = new
         for state in range(4):
             fresh[state, 0] -= best_metric
-        survivors[:, :] = fresh
-        paths[:, :] = fresh_paths
+        survivors, fresh = fresh, survivors
+        paths, fresh_paths = fresh_paths, paths
         soft[k] = paths[best_state, 0]
         quality[0] += survivors[best_state, 5]
         quality[1] += survivors[best_state, 1] ** 2 + survivors[best_state, 2] ** 2
         quality[2] += survivors[best_state, 4]
+    if samples.shape[0] % 2:
+        # The caller's arrays are those called fresh now.
+        fresh[:, :] = survivors
+        fresh_paths[:, :] = paths

@@ -8,6 +8,7 @@ bank filters and resamples to any rate in one pass (the last row spares the wrap
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -73,16 +74,6 @@ def rrc_pulse(samples_per_symbol: float, rolloff: float, half_width: float) -> P
     return pulse
 
 
-def gaussian_pulse(samples_per_symbol: float, bandwidth_time: float) -> Pulse:
-    """Make the impulse response of a Gaussian filter, unit area; its -3 dB bandwidth is BT over T."""
-    sigma = np.sqrt(np.log(2.0)) / (2.0 * np.pi * bandwidth_time) * samples_per_symbol
-
-    def pulse(t: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.exp(-0.5 * (t / sigma) ** 2) / (sigma * np.sqrt(2.0 * np.pi)))
-
-    return pulse
-
-
 def polyphase_bank(pulse: Pulse, half_width: float, phases: int = PHASES) -> NDArray[np.float32]:
     """Cut a pulse into a bank with unit gain at zero frequency in every phase."""
     half = max(1, int(np.ceil(half_width)))
@@ -91,3 +82,36 @@ def polyphase_bank(pulse: Pulse, half_width: float, phases: int = PHASES) -> NDA
     bank = pulse(taps[None, :] - fractions[:, None])
     bank /= bank.sum(axis=1, keepdims=True)
     return np.ascontiguousarray(bank, dtype=np.float32)
+
+
+@lru_cache(maxsize=64)
+def box_bank(width: float) -> NDArray[np.float32]:
+    """Make a bank of a rectangle ``width`` samples wide."""
+    return polyphase_bank(box_pulse(width), width / 2 + 3)
+
+
+@lru_cache(maxsize=64)
+def lowpass_bank(edge: float, skirt: float) -> NDArray[np.float32]:
+    """Make a low-pass bank: -6 dB at ``edge`` (cycles a sample), half the skirt on either side of it."""
+    half = 1.1 / skirt
+    return polyphase_bank(lowpass_pulse(edge, half), half)
+
+
+@lru_cache(maxsize=64)
+def lowpass_taps(edge: float, skirt: float) -> NDArray[np.float32]:
+    """Make a low-pass filter for an unchanged rate."""
+    half = 1.1 / skirt
+    return _taps(lowpass_pulse(edge, half), half)
+
+
+@lru_cache(maxsize=64)
+def rrc_taps(samples_per_symbol: float, rolloff: float, half_symbols: float) -> NDArray[np.float32]:
+    """Make a root-raised-cosine filter for an unchanged rate."""
+    half = half_symbols * samples_per_symbol
+    return _taps(rrc_pulse(samples_per_symbol, rolloff, half), half)
+
+
+def _taps(pulse: Pulse, half_width: float) -> NDArray[np.float32]:
+    half = max(1, int(np.ceil(half_width)) - 1)
+    taps = pulse(np.arange(-half, half + 1, dtype=np.float64))
+    return np.ascontiguousarray(taps / taps.sum(), dtype=np.float32)

@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 from agent.dsp import cpm_kernels, filters
 from agent.dsp.carrier_recovery import CarrierRemoval
 from agent.dsp.clock_recovery import SAMPLES_PER_SYMBOL, ClockRecovery
-from agent.dsp.sampling import Planar, Resampler
+from agent.dsp.sampling import Filter, Planar, Resampler
 from agent.dsp.sequence_detection import SequenceDetector
+from agent.dsp.symbol_blocks import Blocks
 from agent.dsp.symbol_levels import GROUP_SYMBOLS, Levelled, LevelTracker
 from agent.records import SymbolBlock
 
 _LEVEL_HALF_WINDOW = 48
 _BANDWIDTH_TIME = 0.5
-_AUDIO_HYPOTHESES = ((1.0, 8), (0.5, 4))
+_AUDIO_HYPOTHESES = ((True, 8), (False, 4))
 """Full width where the signal path is good, short where it smears, with a clock that follows lost samples."""
 
-_IQ_HYPOTHESES = ((1.0, 8),)
+_IQ_HYPOTHESES = ((True, 8),)
 _AUDIO_MEMORY = 0.7  # of the phase reference: the scale of audio is known to a tenth, and the phase walks
 _USUAL_SMEAR = 0.2  # what a Gaussian filter of BT 0.5 makes of a full-width matched filter's symbols
 
@@ -49,31 +50,6 @@ class TwoTones:
         return np.asarray(evidence[:, 0].astype(np.float64) / np.maximum(evidence[:, 1], 1e-30))
 
 
-class Blocks:
-    """Make symbol blocks of one stream: times, and the first block marked."""
-
-    def __init__(self, stream: int, baudrate_bd: float, start_utc_ns: int) -> None:
-        self._stream = stream
-        self._baud = baudrate_bd
-        self._start_utc_ns = start_utc_ns
-        self._first = True
-
-    def make(
-        self, soft: NDArray[np.float32], position_symbols: float, snr_db: float, offset_hz: float | None
-    ) -> SymbolBlock:
-        """Make a block whose first symbol lies ``position_symbols`` after the stream's start."""
-        first, self._first = self._first, False
-        return SymbolBlock(
-            soft=soft,
-            baudrate_bd=self._baud,
-            start_utc_ns=self._start_utc_ns + round(position_symbols * 1e9 / self._baud),
-            snr_db=snr_db,
-            frequency_offset_hz=offset_hz,
-            stream=self._stream,
-            first=first,
-        )
-
-
 class _Branch:
     def __init__(self, blocks: Blocks, half_window_hops: int, clock_error: float) -> None:
         self.clock = ClockRecovery(1, half_window_hops, clock_error)
@@ -84,28 +60,30 @@ class _Branch:
 class Slicer:
     """From a frequency (or a discriminator's audio) to soft symbols, once for each hypothesis.
 
-    A hypothesis is (width of the matched filter in symbols, half window of the clock in hops of 16 symbols); the
-    streams are numbered after them. What was found on the way stays readable until the next ``feed``.
+    A hypothesis is (whether the matched filter is a whole symbol wide or half of one, half window of the clock
+    in hops of 16 symbols); the streams are numbered after them. What was found on the way stays readable until
+    the next ``feed``.
     """
 
     def __init__(
         self,
         baudrate_bd: float,
         sample_rate_hz: float,
-        hypotheses: tuple[tuple[float, int], ...],
+        hypotheses: tuple[tuple[bool, int], ...],
         start_utc_ns: int,
     ) -> None:
         sps = sample_rate_hz / baudrate_bd
-        half = sps / 2 + 4
-        banks = np.stack([filters.polyphase_bank(filters.box_pulse(width * sps), half) for width, _ in hypotheses])
-        self._resampler = Resampler(banks, 1, sample_rate_hz, SAMPLES_PER_SYMBOL * baudrate_bd)
+        self._resampler = Resampler(filters.box_bank(sps / 2), 1, sample_rate_hz, SAMPLES_PER_SYMBOL * baudrate_bd)
+        # Two halves side by side make the whole: at four samples a symbol, the samples on either side.
+        self._widen = Filter(np.array([0.5, 0.0, 0.5], dtype=np.float32), 1)
         clock_error = 0.02 if baudrate_bd <= 2400 else 0.005
+        self._wide = [is_wide for is_wide, _ in hypotheses]
         self._branches = [
             _Branch(Blocks(stream, baudrate_bd, start_utc_ns), half_window, clock_error)
             for stream, (_, half_window) in enumerate(hypotheses)
         ]
-        self.filtered = np.empty((len(hypotheses), 1, 0), dtype=np.float32)
-        """float32[hypotheses, 1, n]: the filtered signal at four samples a symbol."""
+        self.narrow = np.empty((1, 0), dtype=np.float32)
+        """float32[1, n]: the signal at four samples a symbol behind the narrower filter."""
         self.centres = np.empty(0)
         """Positions, in symbols from the start, of the symbols the first hypothesis' clock has found."""
         self.levelled: Levelled | None = None
@@ -118,17 +96,12 @@ class Slicer:
 
         ``offset_hz`` is what was removed from the frequency before, ``sense`` -1 when it was turned over.
         """
-        filtered = self._resampler.feed(samples)
-        if last:
-            filtered = np.concatenate((filtered, self._resampler.flush()), axis=2)
-        self.filtered = filtered
+        self.narrow = self._resampler.feed(samples, last=last)
+        wide = self._widen.feed(self.narrow, last=last)
         out: list[SymbolBlock] = []
-        for number, (branch, part) in enumerate(zip(self._branches, filtered, strict=True)):
-            values, positions = branch.clock.feed(part)
-            if last:
-                tail_values, tail_positions = branch.clock.flush()
-                values = np.concatenate((values, tail_values), axis=1)
-                positions = np.concatenate((positions, tail_positions))
+        for number, branch in enumerate(self._branches):
+            part = wide if self._wide[number] else self.narrow
+            values, positions = branch.clock.feed(part, last=last)
             positions /= SAMPLES_PER_SYMBOL
             levelled = branch.levels.feed(values[0], positions, last=last)
             if number == 0:
@@ -159,7 +132,7 @@ class AudioReceiver:
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples whole and give the symbols now certain; ``last`` for the end of the stream."""
         out = self._slicer.feed(samples, None, last=last)
-        self._frequency = np.concatenate((self._frequency, self._slicer.filtered[1, 0]))
+        self._frequency = np.concatenate((self._frequency, self._slicer.narrow[0]))
         levelled = self._slicer.levelled
         if levelled is None:
             return out
@@ -188,12 +161,6 @@ class AudioReceiver:
         return signal
 
 
-def lowpass_bank(edge_hz: float, skirt_hz: float, rate_hz: float) -> NDArray[np.float32]:
-    """Make a bank of one low-pass filter: -6 dB at the edge, its skirt half on either side."""
-    half = 2.2 * rate_hz / skirt_hz / 2.0
-    return filters.polyphase_bank(filters.lowpass_pulse(edge_hz / rate_hz, half), half)[None]
-
-
 class Receiver:
     """From planar complex samples to soft symbols of a signal near zero frequency."""
 
@@ -220,13 +187,12 @@ class Receiver:
         self._rate_hz = per_symbol * baudrate_bd
         self._per_symbol = per_symbol
         wide_hz = min(half_band_hz + search_hz, edge_hz, 0.45 * self._rate_hz, 0.49 * sample_rate_hz)
-        self._wide = Resampler(
-            lowpass_bank(wide_hz, 0.3 * wide_hz, sample_rate_hz), 2, sample_rate_hz, self._rate_hz
-        )
+        bank = filters.lowpass_bank(wide_hz / sample_rate_hz, 0.4 * wide_hz / sample_rate_hz)
+        self._wide = Resampler(bank, 2, sample_rate_hz, self._rate_hz)
         window = 64 * per_symbol
         self._removal = CarrierRemoval(TwoTones(window, per_symbol), window) if search_hz else None
         narrow_hz = min(half_band_hz, edge_hz)
-        self._narrow = Resampler(lowpass_bank(narrow_hz, 0.4 * narrow_hz, self._rate_hz), 2, 1.0, 1.0)
+        self._narrow = Filter(filters.lowpass_taps(narrow_hz / self._rate_hz, 0.4 * narrow_hz / self._rate_hz), 2)
         self._angle = np.zeros(2)
         self._slicer = Slicer(baudrate_bd, self._rate_hz, _IQ_HYPOTHESES, start_utc_ns)
         index = 2.0 * deviation_hz / baudrate_bd
@@ -249,17 +215,8 @@ class Receiver:
         return out
 
     def _centre(self, samples: Planar, *, last: bool) -> tuple[Planar, float]:
-        part = self._wide.feed(samples)[0]
-        if last:
-            part = np.concatenate((part, self._wide.flush()[0]), axis=1)
+        part = self._wide.feed(samples, last=last)
         where = 0.0
         if self._removal is not None:
-            centred, where = self._removal.feed(part)
-            if last:
-                tail, where = self._removal.flush()
-                centred = np.concatenate((centred, tail), axis=1)
-            part = centred
-        narrow = self._narrow.feed(part)[0]
-        if last:
-            narrow = np.concatenate((narrow, self._narrow.flush()[0]), axis=1)
-        return narrow, where * self._rate_hz
+            part, where = self._removal.feed(part, last=last)
+        return self._narrow.feed(part, last=last), where * self._rate_hz

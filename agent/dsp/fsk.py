@@ -11,10 +11,9 @@ the transmitter's and the receiver's filters have made of the pulse is not known
 from __future__ import annotations
 
 import msgspec
-import numpy as np
 
 from agent.dsp.frequency_shift import AudioReceiver, Receiver
-from agent.dsp.sampling import Hop, Intake, Signal
+from agent.dsp.sampling import Chain, Intake, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
 
 
@@ -32,37 +31,19 @@ class Demodulator:
         self._signal = signal
         self._rate = sample_rate_hz
         self._deviation_hz = options.deviation_hz or 0.25 * baudrate_bd
-        hop_symbols = min(1024, max(128, 128 * round(0.1 * baudrate_bd / 128)))
-        self._intake = Intake(signal, sample_rate_hz, round(hop_symbols * sample_rate_hz / baudrate_bd))
-        self._begin(0)
+        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), self._begin)
 
-    def _begin(self, start_utc_ns: int) -> None:
-        self._receiver: Receiver | AudioReceiver
-        if self._signal == "iq":
-            self._receiver = Receiver(
-                self._baud, self._deviation_hz, self._rate, search_hz=0.5 * self._baud, start_utc_ns=start_utc_ns
-            )
-        else:
-            self._receiver = AudioReceiver(self._baud, self._rate, start_utc_ns)
+    def _begin(self, start_utc_ns: int) -> Chain:
+        if self._signal == "audio":
+            return AudioReceiver(self._baud, self._rate, start_utc_ns)
+        return Receiver(
+            self._baud, self._deviation_hz, self._rate, search_hz=0.5 * self._baud, start_utc_ns=start_utc_ns
+        )
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""
-        return [symbols for hop in self._intake.feed(block) for symbols in self._hop(hop)]
+        return self._streaming.feed(block)
 
     def flush(self) -> list[SymbolBlock]:
         """Return what is still inside at the end of a stream."""
-        out = [symbols for hop in self._intake.flush() for symbols in self._hop(hop)]
-        out += self._drain()
-        self._begin(0)
-        return out
-
-    def _hop(self, hop: Hop) -> list[SymbolBlock]:
-        out: list[SymbolBlock] = []
-        if hop.restart:
-            out = self._drain()
-            self._begin(hop.start_utc_ns)
-        return out + self._receiver.feed(hop.samples)
-
-    def _drain(self) -> list[SymbolBlock]:
-        nothing = np.zeros((2 if self._signal == "iq" else 1, 0), dtype=np.float32)
-        return self._receiver.feed(nothing, last=True)
+        return self._streaming.flush()

@@ -19,7 +19,7 @@ _REORDER = {"reassoc", "contract"}  # lets sums be vectorised; NaN and infinitie
 
 
 @njit(
-    "void(float32[:,::1], float64, float64, float32[:,:,::1], float32[:,:,::1])",
+    "void(float32[:,::1], float64, float64, float32[:,::1], float32[:,::1])",
     nogil=True,
     cache=True,
     fastmath=_REORDER,
@@ -28,25 +28,33 @@ def resample(
     samples: NDArray[np.float32],
     first: float,
     step: float,
-    banks: NDArray[np.float32],
+    bank: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
-    """Filter and resample: ``out[b, c, m]`` is bank ``b`` applied to channel ``c`` at ``first + m * step``."""
-    n_banks, rows, n_taps = banks.shape
-    phases = rows - 1
-    n_channels, n_out = out.shape[1], out.shape[2]
+    """Filter and resample: ``out[c, m]`` is the bank applied to channel ``c`` at ``first + m * step``."""
+    phases = bank.shape[0] - 1
+    n_taps = bank.shape[1]
+    n_channels, n_out = out.shape
     before = n_taps // 2 - 1
     for m in range(n_out):
         t = first + m * step
         i = int(np.floor(t))
         p = int((t - i) * phases + 0.5)
         i -= before
-        for b in range(n_banks):
-            for c in range(n_channels):
-                acc = np.float32(0.0)
-                for j in range(n_taps):
-                    acc += banks[b, p, j] * samples[c, i + j]
-                out[b, c, m] = acc
+        if n_channels == 1:
+            acc = np.float32(0.0)
+            taps, x = bank[p], samples[0, i : i + n_taps]
+            for j in range(n_taps):
+                acc += taps[j] * x[j]
+            out[0, m] = acc
+        else:
+            re, im = np.float32(0.0), np.float32(0.0)
+            taps, x, y = bank[p], samples[0, i : i + n_taps], samples[1, i : i + n_taps]
+            for j in range(n_taps):
+                re += taps[j] * x[j]
+                im += taps[j] * y[j]
+            out[0, m] = re
+            out[1, m] = im
 
 
 @njit("void(float32[:,::1], int64, float64[:,::1])", nogil=True, cache=True, fastmath=_REORDER)
@@ -163,10 +171,12 @@ def take_symbols(  # noqa: PLR0917 - Numba takes arguments by position
             i = int(np.floor(t))
             p = int((t - i) * phases + 0.5)
             i -= origin + before
+            taps = bank[p]
             for c in range(n_channels):
                 acc = np.float32(0.0)
+                x = samples[c, i : i + n_taps]
                 for j in range(n_taps):
-                    acc += bank[p, j] * samples[c, i + j]
+                    acc += taps[j] * x[j]
                 out[c, count] = acc
             positions[count] = t
             state[0] = t
@@ -289,39 +299,44 @@ def align_bpsk(
 ) -> None:
     """Turn BPSK symbols onto the real axis and scale them to ±1.
 
-    The carrier's phase is half the angle of the mean squared symbol in a window of ``half`` symbols on either
-    side of every 8, unwrapped, and straight between their middles. ``soft`` holds a whole number of eights;
-    ``symbols`` has ``half`` symbols before them and ``half + 8`` after. ``state`` is (phase in radians of the
-    eight before the first, its gain). ``quality`` gets (sum of squared quadrature, symbols, sum of phase steps
-    in radians). Source: A. and A. Viterbi, IEEE Trans. IT 29 (1983).
+    The carrier's phase is half the angle of the mean squared symbol in a window of ``half`` eights on either
+    side of every 8, unwrapped, and straight between their middles; its size is the amplitude squared, noise not
+    counted. ``soft`` holds a whole number of eights; ``symbols`` has ``8 half`` symbols before them and
+    ``8 half + 8`` after. ``state`` is (phase in radians of the eight before the first, its gain). ``quality``
+    gets (sum of squared quadrature, symbols, sum of phase steps in radians). Source: A. and A. Viterbi, IEEE
+    Trans. IT 29 (1983).
     """
-    old_phase, old_gain = state[0], state[1]
-    for g in range(soft.shape[0] // 8 + 1):
-        re, im, size, weight = 0.0, 0.0, 0.0, 0.0
-        first = 8 * g
-        centre = first + half + 3.5
-        for i in range(first, first + 8 + 2 * half):
-            w = 1.0 - abs(i - centre) / (half + 5.0)
+    groups = soft.shape[0] // 8 + 1
+    squares = np.empty((2, groups + 2 * half), dtype=np.float64)
+    for g in range(groups + 2 * half):
+        s_re, s_im = np.float32(0.0), np.float32(0.0)
+        for i in range(8 * g, 8 * g + 8):
             a, b = symbols[0, i], symbols[1, i]
-            re += w * (a * a - b * b)
-            im += w * 2.0 * a * b
+            s_re += a * a - b * b
+            s_im += a * b
+        squares[0, g] = s_re
+        squares[1, g] = 2.0 * s_im
+    old_phase, old_gain = state[0], state[1]
+    for g in range(groups):
+        re, im, weight = 0.0, 0.0, 1e-30
+        for k in range(2 * half + 1):
+            w = 1.0 - abs(k - half) / (half + 1.0)
+            re += w * squares[0, g + k]
+            im += w * squares[1, g + k]
             weight += w
         phase = 0.5 * np.arctan2(im, re)
         phase += np.pi * np.round((old_phase - phase) / np.pi)
-        cos, sin = np.cos(phase), np.sin(phase)
-        for i in range(first, first + 8 + 2 * half):
-            w = 1.0 - abs(i - centre) / (half + 5.0)
-            size += w * abs(symbols[0, i] * cos + symbols[1, i] * sin)
-        gain = weight / max(size, 1e-20)
+        gain = 1.0 / np.sqrt(np.sqrt(re * re + im * im) / (8.0 * weight) + 1e-20)
         if old_gain < 0.0:
             old_phase, old_gain = phase, gain
         # Symbols from the middle of the eight before to the middle of this one.
+        first = 8 * g
         for i in range(max(0, first - 4), min(first + 4, soft.shape[0])):
             u = (i - first + 4.5) / 8.0
             turn = old_phase + (phase - old_phase) * u
             cos, sin = np.cos(turn), np.sin(turn)
             level = old_gain + (gain - old_gain) * u
-            a, b = symbols[0, i + half], symbols[1, i + half]
+            a, b = symbols[0, i + 8 * half], symbols[1, i + 8 * half]
             soft[i] = (a * cos + b * sin) * level
             miss = (b * cos - a * sin) * level
             quality[0] += miss * miss
@@ -330,3 +345,30 @@ def align_bpsk(
             quality[2] += phase - old_phase
             state[0], state[1] = phase, gain
         old_phase, old_gain = phase, gain
+
+
+@njit("void(float32[:,::1], float32[::1], float32[:,::1])", nogil=True, cache=True, fastmath=_REORDER)
+def convolve(samples: NDArray[np.float32], taps: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """Filter at an unchanged rate: ``out[c, m]`` is the sum of ``taps[j] * samples[c, m + j]``."""
+    n = out.shape[1]
+    n_taps = taps.shape[0]
+    for c in range(out.shape[0]):
+        for start in range(0, n, 1024):
+            length = min(1024, n - start)
+            to = out[c, start : start + length]
+            for m in range(length):
+                to[m] = 0.0
+            # Slices begin at zero, so that the compiler knows no index is negative and uses vectors.
+            for j in range(0, n_taps - 3, 4):
+                h0, h1, h2, h3 = taps[j], taps[j + 1], taps[j + 2], taps[j + 3]
+                x0 = samples[c, start + j : start + j + length]
+                x1 = samples[c, start + j + 1 : start + j + 1 + length]
+                x2 = samples[c, start + j + 2 : start + j + 2 + length]
+                x3 = samples[c, start + j + 3 : start + j + 3 + length]
+                for m in range(length):
+                    to[m] += (h0 * x0[m] + h1 * x1[m]) + (h2 * x2[m] + h3 * x3[m])
+            for j in range(n_taps - n_taps % 4, n_taps):
+                h0 = taps[j]
+                x0 = samples[c, start + j : start + j + length]
+                for m in range(length):
+                    to[m] += h0 * x0[m]

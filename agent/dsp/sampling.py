@@ -7,14 +7,15 @@ filters with one or several banks and changes the rate in the same pass. Nothing
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.dsp import kernels
-from agent.records import AudioBlock, IqBlock
+from agent.records import AudioBlock, IqBlock, SymbolBlock
 
 Signal: TypeAlias = Literal["iq", "audio"]
 Planar: TypeAlias = "NDArray[np.float32]"
@@ -33,9 +34,13 @@ class Hop:
 
 
 class Intake:
-    """Collect blocks into hops of ``hop_samples``."""
+    """Collect blocks into hops of one length."""
 
-    def __init__(self, signal: Signal, sample_rate_hz: float, hop_samples: int) -> None:
+    def __init__(self, signal: Signal, sample_rate_hz: float, baudrate_bd: float) -> None:
+        """Make hops of about a fifth of a second, but at least 128 and at most 2048 symbols."""
+        hop_symbols = min(2048, max(128, 128 * round(0.2 * baudrate_bd / 128)))
+        hop_samples = round(hop_symbols * sample_rate_hz / baudrate_bd)
+        self.channels = 2 if signal == "iq" else 1
         self._signal = signal
         self._rate_hz = sample_rate_hz
         self._hop = max(1, hop_samples)
@@ -53,7 +58,7 @@ class Intake:
         hops: list[Hop] = []
         if block.lost_before > 0:
             hops += self.flush()
-            self._restart = True
+            self.restart()
         if len(block.samples) == 0:
             return hops
         if self._count == 0:
@@ -80,10 +85,61 @@ class Intake:
         self._held, self._count = [], 0
         return [self._take(samples)]
 
+    def restart(self) -> None:
+        """Let the next hop begin anew."""
+        self._restart = True
+
     def _take(self, samples: Planar) -> Hop:
         hop = Hop(np.ascontiguousarray(samples), self._start_utc_ns, self._restart)
         self._restart = False
         return hop
+
+
+class Chain(Protocol):
+    """What a demodulator makes of one unbroken stream."""
+
+    def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
+        """Take samples whole; with ``last`` give all that is still inside."""
+        ...
+
+
+class Streaming:
+    """Drive a chain hop by hop, and begin a new one behind every gap."""
+
+    def __init__(self, intake: Intake, begin: Callable[[int], Chain]) -> None:
+        """``begin`` makes a chain for a stream that starts at a time in UTC nanoseconds."""
+        self._intake = intake
+        self._begin = begin
+        self._chain: Chain | None = None
+
+    def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
+        """Take a block whole and return the symbols that are now certain."""
+        out: list[SymbolBlock] = []
+        for hop in self._intake.feed(block):
+            out += self._through(hop)
+        return out
+
+    def flush(self) -> list[SymbolBlock]:
+        """Return what is still inside at the end of a stream; the next block begins a new one."""
+        out: list[SymbolBlock] = []
+        for hop in self._intake.flush():
+            out += self._through(hop)
+        out += self._end()
+        self._intake.restart()
+        return out
+
+    def _through(self, hop: Hop) -> list[SymbolBlock]:
+        out: list[SymbolBlock] = []
+        if hop.restart or self._chain is None:
+            out += self._end()
+            self._chain = self._begin(hop.start_utc_ns)
+        return out + self._chain.feed(hop.samples)
+
+    def _end(self) -> list[SymbolBlock]:
+        if self._chain is None:
+            return []
+        chain, self._chain = self._chain, None
+        return chain.feed(np.zeros((self._intake.channels, 0), dtype=np.float32), last=True)
 
 
 def _planar(block: IqBlock | AudioBlock) -> Planar:
@@ -100,32 +156,35 @@ def _planar(block: IqBlock | AudioBlock) -> Planar:
 
 
 class Resampler:
-    """Filter with each of several banks and resample to ``output_rate_hz``, without delay.
+    """Filter with a bank and resample to ``output_rate_hz``, without delay.
 
     Output ``m`` lies at the time of input ``m * sample_rate / output_rate``; the stream is taken as zero
     before it began.
     """
 
     def __init__(
-        self, banks: NDArray[np.float32], channels: int, sample_rate_hz: float, output_rate_hz: float
+        self, bank: NDArray[np.float32], channels: int, sample_rate_hz: float, output_rate_hz: float
     ) -> None:
-        self._banks = np.ascontiguousarray(banks)
+        self._bank = bank
         self._step = sample_rate_hz / output_rate_hz
-        taps = banks.shape[2]
+        taps = bank.shape[1]
         self._before = taps // 2
         self._after = taps - taps // 2 + 1
         self._buffer: Planar = np.zeros((channels, self._before), dtype=np.float32)
         self._origin = -self._before  # input index of the buffer's first sample
         self._next = 0  # output index of the next sample
 
-    def feed(self, samples: Planar) -> NDArray[np.float32]:
-        """Take input and give float32[banks, channels, m]."""
-        buffer = np.concatenate((self._buffer, samples), axis=1)
+    def feed(self, samples: Planar, *, last: bool = False) -> Planar:
+        """Take input and give what can be computed; with ``last`` also what the filter still holds."""
+        parts = [self._buffer, samples]
+        if last:
+            parts.append(np.zeros((samples.shape[0], self._after), dtype=np.float32))
+        buffer = np.concatenate(parts, axis=1)
         end = self._origin + buffer.shape[1] - self._after  # last input index that has all its taps
         count = max(0, int(np.floor(end / self._step)) - self._next + 1)
-        out = np.empty((self._banks.shape[0], buffer.shape[0], count), dtype=np.float32)
+        out = np.empty((buffer.shape[0], count), dtype=np.float32)
         if count:
-            kernels.resample(buffer, self._next * self._step - self._origin, self._step, self._banks, out)
+            kernels.resample(buffer, self._next * self._step - self._origin, self._step, self._bank, out)
             self._next += count
         keep = int(np.floor(self._next * self._step)) - self._before - self._origin
         keep = min(max(keep, 0), buffer.shape[1])
@@ -133,7 +192,24 @@ class Resampler:
         self._origin += keep
         return out
 
-    def flush(self) -> NDArray[np.float32]:
-        """Give what the filters still hold."""
-        tail = np.zeros((self._buffer.shape[0], self._after), dtype=np.float32)
-        return self.feed(tail)
+
+class Filter:
+    """Filter planar samples at an unchanged rate, without delay: an odd number of taps around each sample."""
+
+    def __init__(self, taps: NDArray[np.float32], channels: int) -> None:
+        self._taps = taps
+        self._half = len(taps) // 2
+        self._buffer: Planar = np.zeros((channels, self._half), dtype=np.float32)
+
+    def feed(self, samples: Planar, *, last: bool = False) -> Planar:
+        """Take input and give what can be computed; with ``last`` also what the filter still holds."""
+        parts = [self._buffer, samples]
+        if last:
+            parts.append(np.zeros((samples.shape[0], self._half), dtype=np.float32))
+        buffer = np.concatenate(parts, axis=1)
+        count = max(0, buffer.shape[1] - 2 * self._half)
+        out = np.empty((buffer.shape[0], count), dtype=np.float32)
+        if count:
+            kernels.convolve(buffer, self._taps, out)
+        self._buffer = buffer[:, count:].copy()
+        return out

@@ -9,6 +9,7 @@ of one half it comes within about a decibel of coherent detection, some four bet
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +29,14 @@ _FULL_GAP = 2.0  # metric between the likeliest path and its nearest rival witho
 _LARGEST_SOFT = 4.0
 
 
+@lru_cache(maxsize=16)
 def phase_templates(
     index: float, bandwidth_time: float | None, samples_per_symbol: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Give the conjugate course of one symbol for each three bits, and the phasor of the phase gained.
 
     ``index`` is the modulation index h (its sign that of the sense), ``bandwidth_time`` the Gaussian filter's BT
-    or ``None`` for rectangular pulses. Shapes: (8, 2, samples) and (8, 2).
+    or ``None`` for rectangular pulses. Shapes: (samples, 2, 8) and (8, 2).
     """
     fine = 64
     t = (np.arange(fine * samples_per_symbol) + 0.5) / (fine * samples_per_symbol) - 0.5
@@ -45,7 +47,7 @@ def phase_templates(
             courses[pattern] += bit * _pulse(t - place, bandwidth_time)
     phase = np.pi * index * np.cumsum(courses, axis=1) / t.size
     middles = phase[:, fine // 2 - 1 :: fine]
-    templates = np.stack((np.cos(middles), -np.sin(middles)), axis=1)
+    templates = np.stack((np.cos(middles.T), -np.sin(middles.T)), axis=1)
     advances = np.stack((np.cos(phase[:, -1]), np.sin(phase[:, -1])), axis=1)
     return (
         np.ascontiguousarray(templates, dtype=np.float32),
