@@ -13,7 +13,7 @@ Source: "AX.25 Link Access Protocol for Amateur Packet Radio", version 2.2 (TAPR
 as two addresses and marked ``address_format = "unshifted"``. Knows only modulo 8 control fields.
 
 What stops noise: besides the FCS, at least 15 octets, and a header of which eleven of twelve callsign octets
-look like one (a frame with another header must stand behind two flags or directly behind a good frame). With
+look like one (a frame with another header must stand behind three flags or directly behind a good frame). With
 ``repair`` (the default) a frame with a bad FCS is tried again with up to four of its least certain symbols
 inverted; ``corrected`` then says how many. False accepts are measured in ``tests/firmware_protocols``.
 """

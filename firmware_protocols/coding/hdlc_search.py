@@ -12,12 +12,14 @@ header, so that noise does not become frames.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 # Indices into the int64 state array.
-POSITION, CHANNEL, RAW, FLAGS, FIRST_FLAG, KEPT_FLAGS = 0, 1, 2, 3, 4, 6
+POSITION, CHANNEL, RAW, FLAGS, GOOD_END, FIRST_FLAG, KEPT_FLAGS = 0, 1, 2, 3, 4, 5, 6
 STATE_SIZE = FIRST_FLAG + KEPT_FLAGS
 # Indices into the parameter array.
 TAPS, INVERT, MIN_OCTETS, MAX_OCTETS, HEADER, REPAIR_BITS, PARAMETER_COUNT = 0, 1, 2, 3, 4, 5, 6
@@ -34,8 +36,13 @@ WEAKEST = 24
 """How many of a candidate's least certain symbols the patterns may invert."""
 REGULAR_OCTETS = 11
 """Of the twelve callsign octets of an AX.25 header, how many must look like one."""
-PROMISING_OCTETS = 5
+PROMISING_OCTETS = 7
 """How many must do so before any repair, for repair to be tried."""
+
+SURENESS = 100.0
+"""How many times likelier a repair must be the truth than an accident of the FCS."""
+LEAST_REST = 1e-3
+"""Noise is not quite what the estimate takes it for: so much is left for errors it holds impossible."""
 
 FOUND_OFFSET, FOUND_SPAN, FOUND_OCTETS, FOUND_CORRECTED, FOUND_SIZE = 0, 1, 2, 3, 4
 
@@ -170,6 +177,32 @@ def _find_weakest(  # pragma: no cover
     return kept
 
 
+@njit("UniTuple(float64, 2)(float32[::1], int64, int64)", nogil=True, cache=True)
+def _judge_noise(  # pragma: no cover
+    ring: NDArray[np.float32], first: int, last: int
+) -> tuple[float, float]:
+    """Return what turns a magnitude into a log-likelihood ratio, and the logarithm of "no symbol is wrong".
+
+    Amplitude and noise are estimated from the symbols themselves, as for antipodal signals in Gaussian noise.
+    """
+    mask = ring.size - 1
+    total = 0.0
+    squares = 0.0
+    for i in range(first, last):
+        magnitude = abs(ring[i & mask])
+        total += magnitude
+        squares += magnitude * magnitude
+    mean = total / (last - first)
+    variance = max(squares / (last - first) - mean * mean, 1e-3 * mean * mean)
+    if not variance > 0.0:
+        return 0.0, -1e3
+    scale = 2.0 * mean / variance
+    log_none = 0.0
+    for i in range(first, last):
+        log_none -= math.log1p(math.exp(-scale * abs(ring[i & mask])))
+    return scale, log_none
+
+
 @njit(
     "int64(float32[::1], int64[::1], uint8[::1], uint8[::1], int64[:, ::1], int64[::1], int64[::1])",
     nogil=True,
@@ -206,9 +239,20 @@ def _repair(  # pragma: no cover
         if _regular_octets(octets, min(complete, 14)) < PROMISING_OCTETS:
             continue
         kept = _find_weakest(ring, start, here, places, weights)
+        scale, log_none = _judge_noise(ring, start, here)
+        tried = math.exp(log_none)
         for row in range(patterns.shape[0]):
             size = patterns[row, 0]
             if patterns[row, size] >= kept:
+                continue
+            # How likely these symbols, and no others, are wrong; and that none of the patterns so far was right.
+            log_likely = log_none
+            for j in range(1, size + 1):
+                log_likely -= scale * weights[patterns[row, j]]
+            likely = math.exp(log_likely)
+            rest = max(LEAST_REST, 1.0 - tried)
+            tried += likely
+            if likely * 65536.0 < SURENESS * rest:
                 continue
             for j in range(1, size + 1):
                 bits[places[patterns[row, j]] - first] ^= 1
@@ -277,7 +321,11 @@ def _close(  # pragma: no cover
             if outcome >= 4 and _fcs_is_good(octets, outcome):
                 if outcome < parameters[MIN_OCTETS] + 2:
                     counters[TOO_SHORT] += 1
-                elif regular or (flags > 1 and start - state[FIRST_FLAG + flags - 2] <= 8):
+                elif (
+                    regular
+                    or start == state[GOOD_END]
+                    or (flags > 2 and start - state[FIRST_FLAG + flags - 3] <= 16)
+                ):
                     good = True
                     found[FOUND_OFFSET] = start - 8
                     found[FOUND_SPAN] = here - (start - 8)
@@ -296,9 +344,11 @@ def _close(  # pragma: no cover
                     else:
                         counters[BAD_FCS] += 1
         elif length >= 39:
+            counters[TOO_LONG] += 1
             flags = 0
     if good or repaired_end >= 0:
         flags = 0
+        state[GOOD_END] = repaired_end if repaired_end >= 0 else here
         if 0 <= repaired_end < here:
             state[FIRST_FLAG] = repaired_end
             flags = 1
