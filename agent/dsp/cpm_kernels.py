@@ -205,9 +205,9 @@ def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
     symbol; ``templates[:, i or q, b]`` the conjugate of its expected course from phase zero for the bits ``b``
     (oldest first), ``advances[b]`` the phasor of the phase it gains. ``survivors[s]`` is (metric, reference
     real, imaginary, frequency phasor real, imaginary, squared miss); the reference is the carrier's phasor at
-    the beginning of the symbol, averaged along the path. ``paths[s]`` holds the path's bits as ±reliability,
-    oldest first. ``gains`` is (memory of the reference, frequency gain, greatest turn, scale of a sample).
-    ``soft`` gets the bit that leaves the paths with each symbol. ``quality`` gets (sum of squared misses, of
+    the beginning of the symbol, averaged along the path. ``paths[s]`` holds the path's bits as ±reliability, in a
+    ring. ``gains`` is (memory of the reference, frequency gain, greatest turn, scale of a sample, the ring's next
+    place). ``soft`` gets the bit that leaves the paths with each symbol. ``quality`` gets (sum of squared misses, of
     squared references, of turns a symbol).
 
     Source: G. Colavolpe and R. Raheli, "Noncoherent sequence detection of continuous phase modulations", IEEE
@@ -216,7 +216,8 @@ def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
     memory, agility = np.float32(gains[0]), np.float32(gains[1])
     widest, scale = np.float32(gains[2]), np.float32(gains[3])
     rest = np.float32(1.0) - memory
-    one, tiny = np.float32(1.0), np.float32(1e-12)
+    zero, one, tiny, sure = np.float32(0.0), np.float32(1.0), np.float32(1e-12), np.float32(1e3)
+    place = int(gains[4])  # of the oldest bit of the paths, which are rings
     depth = paths.shape[1]
     n_taps = samples.shape[2]
     corr_re, corr_im = np.empty(8, dtype=np.float32), np.empty(8, dtype=np.float32)
@@ -269,12 +270,12 @@ def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
             fresh[new, 2] = r * d + s * c
             fresh[new, 3] = v
             fresh[new, 4] = u
-            path, other, shifted = paths[winner], paths[loser], fresh_paths[new]
-            for i in range(depth - 1):
-                kept = path[i + 1]
-                bound = gap if kept * other[i + 1] < 0.0 else np.float32(1e3)
-                shifted[i] = min(max(kept, -bound), bound)
-            shifted[depth - 1] = np.float32(1e3) if new & 1 else np.float32(-1e3)
+            path, other, extended = paths[winner], paths[loser], fresh_paths[new]
+            for i in range(depth):
+                kept = path[i]
+                bound = gap if kept * other[i] < zero else sure
+                extended[i] = min(max(kept, -bound), bound)
+            extended[place] = sure if new & 1 else -sure
             if metric > best_metric:
                 best_metric = metric
                 best_state = new
@@ -282,10 +283,12 @@ def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
             fresh[state, 0] -= best_metric
         survivors, fresh = fresh, survivors
         paths, fresh_paths = fresh_paths, paths
-        soft[k] = paths[best_state, 0]
+        place = place + 1 if place + 1 < depth else 0
+        soft[k] = paths[best_state, place]
         quality[0] += survivors[best_state, 5]
         quality[1] += survivors[best_state, 1] ** 2 + survivors[best_state, 2] ** 2
         quality[2] += survivors[best_state, 4]
+    gains[4] = place
     if samples.shape[0] % 2:
         # The caller's arrays are those called fresh now.
         fresh[:, :] = survivors

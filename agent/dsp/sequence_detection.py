@@ -20,7 +20,7 @@ from agent.dsp.sampling import Planar
 _TAPS_HALF = 4
 _BANK = filters.polyphase_bank(filters.lowpass_pulse(0.42, float(_TAPS_HALF), 40.0), _TAPS_HALF)
 
-DEPTH = 24
+DEPTH = 16
 """Symbols after which the paths have merged: a decision's delay."""
 
 _AGILITY = 0.02
@@ -93,6 +93,7 @@ class SequenceDetector:
         self._held = np.empty(0)  # centres whose bits are still in the paths
         self._lead = DEPTH - 2  # bits still to come that belong to no symbol
         self._memory = memory
+        self._place = 0.0  # in the ring of the paths
 
     def feed(
         self, samples: Planar, centres: NDArray[np.float64], *, last: bool = False
@@ -118,10 +119,11 @@ class SequenceDetector:
         level = math.sqrt(float(np.vdot(around, around)) / (ready * self._count) + 1e-20)
         soft = np.empty(ready, dtype=np.float32)
         quality = np.zeros(3)
-        gains = np.array([self._memory, _AGILITY, _WIDEST_TURN, 1.0 / level])
+        gains = np.array([self._memory, _AGILITY, _WIDEST_TURN, 1.0 / level, self._place])
         cpm_kernels.detect_sequence(
             around, self._templates, self._advances, gains, self._survivors, self._paths, soft, quality
         )
+        self._place = gains[4]
         keep = int(centres[-1] - reach) - 16 - self._origin
         if keep > 0:
             self._buffer = self._buffer[:, keep:].copy()
