@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from agent.errors import AgentError
 from agent.orbit.elements import MeanElements
+from agent.orbit.ephemeris import Ephemeris
 from agent.orbit.look import LIGHT_KM_S, retarded_range
+from agent.orbit.trajectory import apparent_range_km
 from agent.records import Station, UtcNs
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -87,7 +89,15 @@ class DopplerCurve:
         return np.asarray(-frequency_hz / LIGHT_KM_S * (kilometres - kilometres[:1]))
 
 
-def doppler_curve(elements: MeanElements, station: Station, start_utc_ns: UtcNs, end_utc_ns: UtcNs) -> DopplerCurve:
+def _range_km(elements: MeanElements | Ephemeris, station: Station, times_utc_ns: NDArray[np.int64]) -> Floats:
+    if isinstance(elements, Ephemeris):
+        return apparent_range_km(elements, station, times_utc_ns)
+    return retarded_range(elements, station, times_utc_ns)[0]
+
+
+def doppler_curve(
+    elements: MeanElements | Ephemeris, station: Station, start_utc_ns: UtcNs, end_utc_ns: UtcNs
+) -> DopplerCurve:
     """Fit the curve of a window, usually AOS to LOS, to better than 0.01 m/s.
 
     Segments are three quarters of the least range divided by speed: that is the distance, in complex time, of
@@ -97,7 +107,7 @@ def doppler_curve(elements: MeanElements, station: Station, start_utc_ns: UtcNs,
         raise AgentError("the window of the Doppler curve ends before it starts")
     window_s = (end_utc_ns - start_utc_ns) / 1e9
     coarse = start_utc_ns + np.rint(np.linspace(0.0, window_s, 65) * 1e9).astype(np.int64)
-    distance, _ = retarded_range(elements, station, coarse)
+    distance = _range_km(elements, station, coarse)
     longest = float(np.clip(0.75 * distance.min() / 8.0, SHORTEST_S, LONGEST_S))
     count = max(1, int(np.ceil(window_s / longest)))
     if count > MAX_SEGMENTS:
@@ -106,7 +116,7 @@ def doppler_curve(elements: MeanElements, station: Station, start_utc_ns: UtcNs,
     nodes = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
     elapsed_s = (np.arange(count)[:, None] + 0.5 * (nodes[None] + 1.0)) * segment_s
     times = start_utc_ns + np.rint(elapsed_s * 1e9).astype(np.int64)
-    kilometres, _ = retarded_range(elements, station, times.ravel())
+    kilometres = _range_km(elements, station, times.ravel())
     fitted = chebyshev.chebfit(nodes, kilometres.reshape(count, -1).T, DEGREE)
     power = np.array([chebyshev.cheb2poly(column) for column in fitted.T])
     padded = np.zeros((count, DEGREE + 1))

@@ -173,7 +173,8 @@ def _sine(angle: float) -> float:
     s = S15 + x * (S17 + x * (S19 + x * S21))
     s = r + r * x * (S3 + x * (S5 + x * (S7 + x * (S9 + x * (S11 + x * (S13 + x * s))))))
     # 1 for an even number of half turns, -1 for an odd one.
-    return s * (1.0 - 2.0 * (k - 2.0 * np.floor(0.5 * k)))
+    sine: float = s * (1.0 - 2.0 * (k - 2.0 * np.floor(0.5 * k)))
+    return sine
 
 
 @njit(float64(float64, float64), **OPTIONS)

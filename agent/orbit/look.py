@@ -39,7 +39,7 @@ def initialised(elements: MeanElements) -> Satellites:
     return initialise([elements])
 
 
-def _states_teme_km(elements: MeanElements, times_utc_ns: NDArray[np.int64]) -> Floats:
+def states_teme_km(elements: MeanElements, times_utc_ns: NDArray[np.int64]) -> Floats:
     """Return TEME states float64[6, m]; raises ``AgentError`` where the elements give none."""
     states = propagate(initialised(elements), times_utc_ns)
     codes = states.error[0]
@@ -49,7 +49,7 @@ def _states_teme_km(elements: MeanElements, times_utc_ns: NDArray[np.int64]) -> 
     return np.asarray(states.km[0])
 
 
-def _station_teme_km(station: Station, times_utc_ns: NDArray[np.int64]) -> Floats:
+def station_teme_km(station: Station, times_utc_ns: NDArray[np.int64]) -> Floats:
     """Return the station's states in TEME, float64[6, m]: it turns with the Earth."""
     fixed = geodetic_to_ecef_km(station.latitude_deg, station.longitude_deg, station.altitude_m)
     middle = int(times_utc_ns[len(times_utc_ns) // 2])
@@ -69,8 +69,8 @@ def retarded_range(
     The satellite is taken back along its own velocity by the light time, which is exact to 1 mm in LEO; the
     station is not, for it receives now. The rate is that of the range the carrier's phase sees.
     """
-    satellite = _states_teme_km(elements, times_utc_ns)
-    here = _station_teme_km(station, times_utc_ns)
+    satellite = states_teme_km(elements, times_utc_ns)
+    here = station_teme_km(station, times_utc_ns)
     position, velocity = satellite[:3], satellite[3:]
     gravity = -398600.4418 / np.sqrt((position**2).sum(axis=0)) ** 3 * position
     delay = np.sqrt(((position - here[:3]) ** 2).sum(axis=0)) / LIGHT_KM_S
@@ -95,7 +95,7 @@ def look_angles(
     Raises ``AgentError`` when the elements give no place for that time.
     """
     times = np.array([at_utc_ns], dtype=np.int64)
-    fixed = teme_to_ecef(_states_teme_km(elements, times)[None], times)[0]
+    fixed = teme_to_ecef(states_teme_km(elements, times)[None], times)[0]
     place = geodetic_to_ecef_km(station.latitude_deg, station.longitude_deg, station.altitude_m)
     east, north, up = (
         float(v) for v in enu_matrix(station.latitude_deg, station.longitude_deg) @ (fixed[:3, 0] - place)
