@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from agent.definitions import Downlink as Downlink_
 from agent.definitions import ProtocolChoice
 from agent.downlink import Downlink, FrameReader, Transmitter, make_frame
 from agent.dsp.channelizer import Channelizer
-from agent.records import AudioBlock, Block, Frame, IqBlock, OctetBlock, Record
+from agent.orbit.doppler import DopplerCurve
+from agent.records import AudioBlock, Block, Frame, IqBlock, OctetBlock, Record, UtcNs
 from firmware_protocols import interface
 from firmware_protocols.interface import LinkFrame
 
@@ -31,6 +33,18 @@ NOBODY = Transmitter(
 CHANNEL_BAUDS = 3.0
 CHANNEL_MARGIN_HZ = 4000.0
 """A channel is this many baud rates wide, and a margin for the transmitter's and the tuner's frequency errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shift:
+    """The Doppler of one carrier; outside the curve's window the shift of its edge."""
+
+    curve: DopplerCurve
+    frequency_hz: float
+
+    def __call__(self, at_utc_ns: UtcNs) -> float:
+        inside = min(max(at_utc_ns, self.curve.start_utc_ns), self.curve.end_utc_ns)
+        return self.curve.shift_hz(self.frequency_hz, inside)
 
 
 class Receiver:
@@ -59,6 +73,7 @@ class Receiver:
         self._tuned: tuple[str, float, float] | None = None
         self._channelizer: Channelizer | None = None
         self._channels: dict[int, Downlink] = {}
+        self._curves: dict[str, DopplerCurve] = {}
         self._downlinks: list[Downlink] = []
         self._outside: tuple[str, ...] = ()
         self._rejected_before: Counter[str] = Counter()
@@ -89,6 +104,26 @@ class Receiver:
     def outside_band(self) -> tuple[str, ...]:
         """Name the downlinks that the present tuning cannot see."""
         return self._outside
+
+    def set_doppler(self, slug: str, curve: DopplerCurve | None) -> None:
+        """Follow a satellite's Doppler from now on, or (``None``) no longer; audio has been corrected or cannot be.
+
+        May be called while ``feed`` runs in a thread: a curve takes effect with a later block.
+        """
+        if curve is None:
+            self._curves.pop(slug, None)
+        else:
+            self._curves[slug] = curve
+        for number, downlink in self._channels.items():
+            if downlink.transmitter.slug == slug:
+                self._follow(number, downlink.transmitter)
+
+    def _follow(self, number: int, transmitter: Transmitter) -> None:
+        if self._channelizer is None:
+            return
+        curve = self._curves.get(transmitter.slug or "")
+        frequency_hz = transmitter.downlink.frequency_hz
+        self._channelizer.set_doppler(number, None if curve is None else _Shift(curve, frequency_hz))
 
     def feed(self, block: Block) -> list[Record]:
         """Take a block and return the records it completed."""
@@ -194,6 +229,8 @@ class Receiver:
         self._outside = tuple(outside)
         self._downlinks = list(self._channels.values())
         self._channelizer = channelizer if self._channels else None
+        for number, chain in self._channels.items():
+            self._follow(number, chain.transmitter)
 
     def _downlink(
         self, transmitter: Transmitter, signal: Literal["iq", "audio"], sample_rate_hz: float

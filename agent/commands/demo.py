@@ -26,11 +26,8 @@ Everything listens on 127.0.0.1 only; nothing stays behind. Ctrl-C ends it.
 """
 
 STATION_NAME = "demo"
-DAEJEON = (36.372, 127.363, 80.0)
 MQTT_PORT, HTTP_PORT = 1883, 8080
 READY_S = 20.0
-OVERHEAD_AFTER_S = 210
-"""The simulated satellite is up already when the demo begins, and culminates so much later."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +69,7 @@ async def _demo(arguments: argparse.Namespace, folder: Path) -> None:
     async with EmbeddedBroker(mqtt_port) as broker, _simulator(arguments.scenario) as served:
         station = folder / "station.toml"
         station.write_text(station_text(served, broker.port), encoding="utf-8")
-        (folder / "elements.json").write_text(_elements(served), encoding="utf-8")
+        (folder / "elements.json").write_text(json.dumps(served["elements"]), encoding="utf-8")
         agent = Agent(load_station_config(station), http_port=http_port)
         _tell(served, broker, http_port)
         ending = loop.create_task(_end(stop, arguments.seconds, agent))
@@ -143,12 +140,12 @@ async def _simulator(scenario: str) -> AsyncIterator[dict[str, Any]]:
 def station_text(served: dict[str, Any], mqtt_port: int) -> str:
     """Write the demo's station file for what the simulator serves."""
     satellites = list(dict.fromkeys(item["satellite"] for item in served["transmitters"]))
-    latitude_deg, longitude_deg, altitude_m = DAEJEON
+    place = served["station"]
     lines = [
         f"satellites = {json.dumps(satellites)}",
         "[station]",
         f'name = "{STATION_NAME}"',
-        f"latitude_deg = {latitude_deg}\nlongitude_deg = {longitude_deg}\naltitude_m = {altitude_m}",
+        *(f"{key} = {place[key]}" for key in ("latitude_deg", "longitude_deg", "altitude_m")),
         '[archive]\ndirectory = "archive"\nmax_mb = 64',
         '[passes]\nelements = ["elements.json"]\nahead_h = 24',
         f'[[broker]]\nname = "demo"\nport = {mqtt_port}',
@@ -171,27 +168,6 @@ def station_text(served: dict[str, Any], mqtt_port: int) -> str:
 
 def _heard(served: dict[str, Any], through: str) -> list[str]:
     return list(dict.fromkeys(item["satellite"] for item in served["transmitters"] if item["through"] == through))
-
-
-def _elements(served: dict[str, Any]) -> str:
-    """Give every simulated satellite an orbit that is over the station now; real ones get none."""
-    import time
-
-    from agent.config import find_satellite
-    from agent.orbit.omm import to_message
-    from agent.records import Station
-    from agent.simulator.overhead import elements_over
-
-    over_utc_ns = time.time_ns() + OVERHEAD_AFTER_S * 1_000_000_000
-    station = Station(STATION_NAME, *DAEJEON)
-    messages = []
-    for slug in dict.fromkeys(item["satellite"] for item in served["transmitters"]):
-        satellite = find_satellite(slug).satellite
-        if satellite.simulated:
-            messages.append(
-                to_message(elements_over(station, over_utc_ns, name=satellite.name, norad=satellite.norad))
-            )
-    return json.dumps(messages)
 
 
 def _tell(served: dict[str, Any], broker: Any, http_port: int) -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from agent.definitions import Satellite
 from agent.errors import AgentError
+from agent.orbit.doppler import DopplerCurve, doppler_curve
 from agent.orbit.elements import MeanElements, read_elements
 from agent.records import Pass, PassEvent, Record, Station
 
@@ -26,6 +27,8 @@ REPREDICT_S = 600.0
 MAX_ELEMENTS_OCTETS = 64 * 1024 * 1024
 NEXT_PASSES = 200
 MAX_REFUSALS_TOLD = 20
+FOLLOW_AHEAD_NS = 60 * NS_PER_S
+OPEN_ENDED_NS = 3600 * NS_PER_S
 SAME_PASS_NS = 600 * NS_PER_S
 """A new prediction moves a TCA by less than this, the next pass of the same satellite is farther away."""
 
@@ -59,6 +62,8 @@ class PassWatch:
         announce: Callable[[Sequence[Record]], Awaitable[None]],
         publish_next: Callable[[Sky], None],
         frames_of: Callable[[str], int],
+        in_view: Callable[[str, bool | None], None],
+        follow: Callable[[str, DopplerCurve | None], None],
     ) -> None:
         self.station = station
         self.sky = Sky()
@@ -69,6 +74,9 @@ class PassWatch:
         self._announce = announce
         self._publish_next = publish_next
         self._frames_of = frames_of
+        self._in_view = in_view
+        self._follow = follow
+        self._followed: dict[str, DopplerCurve] = {}
         self._stamps: dict[Path, int] = {}
         self._told: dict[tuple[str, Event], int] = {}
         self._frames_at_aos: dict[str, int] = {}
@@ -81,7 +89,11 @@ class PassWatch:
                 predicted_at = time.monotonic()
                 await asyncio.to_thread(self._predict, time.time_ns())
                 self._publish_next(self.sky)
-            await self._announce(await asyncio.to_thread(self._now, time.time_ns()))
+            records, up = await asyncio.to_thread(self._now, time.time_ns())
+            for slug in self._satellites:
+                self._in_view(slug, slug in up if slug in self.sky.elements else None)
+            await self._announce(records)
+            await self._follow_passes(time.time_ns())
             now_ns = time.time_ns()
             await asyncio.sleep((NS_PER_S - now_ns % NS_PER_S) / NS_PER_S)
 
@@ -143,7 +155,26 @@ class PassWatch:
                 if known is None or elements.epoch_utc_ns > known.epoch_utc_ns:
                     self.sky.elements[slug] = replace(elements, name=slug)
 
-    def _now(self, now_ns: int) -> list[Record]:
+    async def _follow_passes(self, now_ns: int) -> None:
+        """Give the receivers the Doppler curves of passes that are on or about to begin; take old ones back."""
+        for slug, curve in list(self._followed.items()):
+            if curve.end_utc_ns < now_ns:
+                del self._followed[slug]
+                self._follow(slug, None)
+        for item in self.sky.passes:
+            begin_ns = (item.aos_utc_ns or now_ns) - FOLLOW_AHEAD_NS
+            if begin_ns > now_ns or item.satellite in self._followed:
+                continue
+            end_ns = item.los_utc_ns if item.los_utc_ns is not None else now_ns + OPEN_ENDED_NS
+            if end_ns + FOLLOW_AHEAD_NS > now_ns and item.satellite in self.sky.elements:
+                window = (min(begin_ns, now_ns), end_ns + FOLLOW_AHEAD_NS)
+                curve = await asyncio.to_thread(
+                    doppler_curve, self.sky.elements[item.satellite], self.station, *window
+                )
+                self._followed[item.satellite] = curve
+                self._follow(item.satellite, curve)
+
+    def _now(self, now_ns: int) -> tuple[list[Record], set[str]]:
         from agent.orbit.look import look_angles
 
         records: list[Record] = []
@@ -175,7 +206,7 @@ class PassWatch:
                 self.sky.notes[item.satellite] = str(exc)
                 continue
             records.append(replace(look, marking=satellite.marking))
-        return records
+        return records, up
 
     def _was_told(self, item: Pass, what: Event) -> bool:
         told = self._told.get((item.satellite, what))

@@ -22,6 +22,7 @@ from agent.definitions import Broker
 from agent.downlink import Transmitter, check_downlink
 from agent.errors import AgentError, ConfigError
 from agent.health.monitor import Monitor
+from agent.orbit.doppler import DopplerCurve
 from agent.receiver import Receiver
 from agent.records import (
     Alarm,
@@ -370,7 +371,13 @@ class Agent:
             announce=self._take,
             publish_next=self._publish_next,
             frames_of=lambda slug: self.frames[slug],
+            in_view=lambda slug, up: self.monitor.set_in_view(slug, up, time.time_ns()),
+            follow=self._follow,
         )
+
+    def _follow(self, slug: str, curve: DopplerCurve | None) -> None:
+        for feed in self.feeds:
+            feed.receiver.set_doppler(slug, curve)
 
 
 def _archive_values(stats: ArchiveStats | None) -> dict[str, int | float | bool | str | None]:

@@ -15,7 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from agent.errors import AgentError
+from agent.orbit.omm import to_message
 from agent.simulator import line_faults
 from agent.simulator.air import Air, Burst
 from agent.simulator.faults import Fault
@@ -25,6 +28,7 @@ from agent.simulator.pty_tnc import PtyTnc
 from agent.simulator.rtl_tcp_server import FrontEnd, RtlTcpServer
 from agent.simulator.satellite_model import channel_bits
 from agent.simulator.scenario import Scenario, Sdr, Tnc, Transmission
+from agent.simulator.sky import Carrier, Sky, make_sky
 from firmware_protocols import kiss
 
 LEAD_S = 0.25
@@ -79,6 +83,7 @@ class Playing:
         self._chance = random.Random(scenario.file.seed)
         self._began_s = 0.0
         self._began_utc_ns = 0
+        self._sky: Sky | None = None
 
     def now_s(self) -> float:
         """Return the scene's time."""
@@ -90,6 +95,8 @@ class Playing:
     async def __aenter__(self) -> Self:
         self._began_s = time.monotonic()
         self._began_utc_ns = time.time_ns()
+        if self.scenario.file.station is not None:
+            self._sky = make_sky(self.scenario, self.scenario.file.station, self._began_utc_ns)
         try:
             for sdr in self.scenario.file.sdrs:
                 await self._open_sdr(sdr)
@@ -144,12 +151,18 @@ class Playing:
                 if not limit.expired():
                     raise
 
+    def sdr(self, name: str) -> RtlTcpServer:
+        """Return the server of an SDR, to break it by hand."""
+        return self._sdrs[name]
+
     def ready(self) -> dict[str, Any]:
         """Describe what is served, for whoever connects to it."""
         file = self.scenario.file
         return {
             "record": "ready",
             "scenario": self.scenario.name,
+            "station": msgspec.to_builtins(file.station),
+            "elements": [to_message(item) for item in self._sky.elements.values()] if self._sky else [],
             "rtl_tcp": {
                 sdr.id: {
                     "host": sdr.host,
@@ -202,14 +215,21 @@ class Playing:
                 await self._until(due_s)
                 frame = transmission.model.frame(due_s, self._utc_ns(due_s))
                 self._lines[table.tnc].send(kiss.encode(frame, kiss.Options()), self._chance)
+                self.transmitted[transmission.label] += 1
             else:
                 await self._until(due_s - LEAD_S)
                 self._on_the_air(transmission, due_s)
-            self.transmitted[transmission.label] += 1
             number += 1
 
     def _on_the_air(self, transmission: Transmission, due_s: float) -> None:
         table, downlink = transmission.table, transmission.downlink
+        carrier = Carrier(0.0, 0.0)
+        if self._sky is not None:
+            heard = self._sky.carrier(transmission.slug, downlink.frequency_hz, self._utc_ns(due_s))
+            if heard is None:
+                return
+            carrier = heard
+        self.transmitted[transmission.label] += 1
         bits = channel_bits(
             downlink.framing.protocol,
             downlink.framing.options,
@@ -220,9 +240,13 @@ class Playing:
         burst = Burst(
             waveform,
             due_s,
-            downlink.frequency_hz + table.frequency_offset_hz + table.doppler_hz * math.cos(turn),
+            downlink.frequency_hz
+            + carrier.shift_hz
+            + table.frequency_offset_hz
+            + table.doppler_hz * math.cos(turn),
             table.ebn0_db,
-            drift_hz_s=-table.doppler_hz * math.sin(turn) * 2 * math.pi / table.doppler_period_s,
+            drift_hz_s=carrier.drift_hz_s
+            - table.doppler_hz * math.sin(turn) * 2 * math.pi / table.doppler_period_s,
             clock_ppm=table.clock_ppm,
             phase_rad=self._chance.uniform(0, 2 * math.pi),
         )

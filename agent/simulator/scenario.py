@@ -5,6 +5,7 @@ Data only: nothing here opens a port or makes a signal. Every complaint names th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -12,7 +13,8 @@ from msgspec import Meta, field
 
 from agent.config import convert, load_satellite, place_in_file, read_toml, shipped_configs
 from agent.definitions import Definition, Downlink, Name, Positive, Satellite
-from agent.errors import ConfigError
+from agent.errors import AgentError, ConfigError
+from agent.orbit.elements import MeanElements, read_elements
 from agent.simulator.faults import Fault, check_faults
 from agent.simulator.modulators import UnknownModulator, convert_options
 from agent.simulator.satellite_model import CHECK_UTC_NS, CannotTransmit, Curve, SatelliteModel, channel_bits
@@ -70,6 +72,21 @@ class Transmitter(Definition, frozen=True, kw_only=True):
     curves: tuple[Curve, ...] = field(name="curve", default=())
 
 
+class Place(Definition, frozen=True, kw_only=True):
+    """The station over which the scenario's sky turns.
+
+    Satellites in ``elements`` (TLE or OMM files) move by them; a simulated satellite without a set gets a circular
+    orbit that is over the station ``overhead_after_s`` after the beginning. All are silent below the horizon, and
+    their carriers shift as their motion makes them. Real satellites without a set are heard always.
+    """
+
+    latitude_deg: Annotated[float, Meta(ge=-90, le=90)]
+    longitude_deg: Annotated[float, Meta(ge=-180, le=360)]
+    altitude_m: Annotated[float, Meta(ge=-500, le=9000)] = 0.0
+    elements: tuple[str, ...] = ()
+    overhead_after_s: Annotated[float, Meta(ge=0, le=86_400)] = 210.0
+
+
 class ScenarioFile(Definition, frozen=True, kw_only=True):
     """A whole scenario file."""
 
@@ -78,6 +95,7 @@ class ScenarioFile(Definition, frozen=True, kw_only=True):
     tncs: tuple[Tnc, ...] = field(name="tnc", default=())
     transmitters: tuple[Transmitter, ...] = field(name="transmitter", default=())
     faults: tuple[Fault, ...] = field(name="fault", default=())
+    station: Place | None = None
     satellite_directories: tuple[str, ...] = ()
     seed: int = 1
 
@@ -89,6 +107,7 @@ class Transmission(NamedTuple):
     slug: str
     downlink: Downlink
     model: SatelliteModel
+    satellite: Satellite
 
     @property
     def label(self) -> str:
@@ -102,6 +121,7 @@ class Scenario(NamedTuple):
     name: str
     file: ScenarioFile
     transmissions: tuple[Transmission, ...]
+    elements: tuple[MeanElements, ...] = ()
 
 
 def scenario_path(name: str) -> Path:
@@ -142,7 +162,17 @@ def load_scenario(name: str) -> Scenario:
         slug, satellite = satellites[table.satellite]
         transmissions.append(_transmission(table, slug, satellite, file, where, seed=file.seed + index))
     check_faults(file.faults, {id_: kind for kind, id_ in hardware}, place)
-    return Scenario(path.stem, file, tuple(transmissions))
+    elements = tuple(_elements(file.station, path, place)) if file.station is not None else ()
+    return Scenario(path.stem, file, tuple(transmissions), elements)
+
+
+def _elements(station: Place, path: Path, place: Callable[[str], str]) -> Iterator[MeanElements]:
+    for index, name in enumerate(station.elements):
+        try:
+            text = (path.parent / name).read_text(encoding="utf-8")
+            yield from read_elements(text, source=name).sets
+        except (OSError, UnicodeDecodeError, AgentError) as exc:
+            raise ConfigError(f"cannot be read: {exc}", where=place(f"station.elements[{index}]")) from exc
 
 
 def _transmission(
@@ -163,7 +193,7 @@ def _transmission(
                 where=f"{where}.tnc",
                 mend=f"there are: {', '.join(item.id for item in file.tncs) or 'none'}",
             )
-        return Transmission(table, slug, downlink, model)
+        return Transmission(table, slug, downlink, model, satellite)
     if not file.sdrs:
         raise ConfigError("nobody hears it", where=where, mend="add an [[sdr]], or name a tnc")
     try:
@@ -172,4 +202,4 @@ def _transmission(
     except (UnknownModulator, CannotTransmit, interface.BadOptions, interface.UnknownProtocol) as exc:
         raise ConfigError(str(exc), where=where) from exc
     model.frames = 0
-    return Transmission(table, slug, downlink, model)
+    return Transmission(table, slug, downlink, model, satellite)

@@ -55,6 +55,13 @@ def _ccsds(convolutional: bool, reed_solomon: bool) -> Callable[[Options], Table
     return read
 
 
+def _mobitex(variant: str) -> Callable[[Options], Table]:
+    def read(options: Options) -> Table:
+        return {"variant": variant, "callsign": str(_option(options, "callsign", "")).upper()}
+
+    return read
+
+
 def _always(**table: Any) -> Callable[[Options], Table]:
     return lambda _: dict(table)
 
@@ -85,6 +92,10 @@ FRAMINGS: dict[str, tuple[str, Callable[[Options], Table]]] = {
     "CCSDS Concatenated": ("ccsds_tm_sync", _ccsds(convolutional=True, reed_solomon=True)),
     "USP": ("usp", _always()),
     "LilacSat-1": ("lilacsat1", _always()),
+    "Mobitex": ("mobitex", _mobitex("mobitex")),
+    "Mobitex-NX": ("mobitex", _mobitex("nx")),
+    "IL2P": ("il2p", _always()),
+    "FX.25": ("fx25", _always()),
     "Astrocast FX.25 NRZ-I": ("fx25", _always(variant="astrocast")),
 }
 """SatYAML's name of a framing → the protocol and its options. A framing that is not here is not known."""

@@ -1,0 +1,91 @@
+"""Where a scenario's satellites stand over its station: silent below the horizon, shifted as they move.
+
+Pure; elements and times are arguments. Knows one station and for each satellite at most one set of elements; a
+satellite without one is heard always and shifted never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from agent.orbit.doppler import DopplerCurve, doppler_curve
+from agent.orbit.elements import MeanElements
+from agent.orbit.passes import predict_passes
+from agent.records import Pass, Station, UtcNs
+from agent.simulator.overhead import elements_over
+from agent.simulator.scenario import Place, Scenario
+
+NS_PER_S = 1_000_000_000
+SEARCH_NS = 86_400 * NS_PER_S
+MARGIN_NS = 60 * NS_PER_S
+
+
+class Carrier(NamedTuple):
+    """A carrier as the station receives it: its shift now, and how that changes."""
+
+    shift_hz: float
+    drift_hz_s: float
+
+
+class _Window(NamedTuple):
+    """From when to when what is said holds; ``curve`` is ``None`` while the satellite is below the horizon."""
+
+    start_utc_ns: UtcNs
+    end_utc_ns: UtcNs
+    curve: DopplerCurve | None
+
+
+class Sky:
+    """A station's sky. ``elements`` are by satellite file name."""
+
+    def __init__(self, station: Station, elements: Mapping[str, MeanElements]) -> None:
+        self.station = station
+        self.elements = dict(elements)
+        self._windows: dict[str, _Window] = {}
+
+    def carrier(self, slug: str, frequency_hz: float, at_utc_ns: UtcNs) -> Carrier | None:
+        """Say how a satellite's carrier is received, or ``None`` when the satellite is below the horizon."""
+        if slug not in self.elements:
+            return Carrier(0.0, 0.0)
+        window = self._windows.get(slug)
+        if window is None or not window.start_utc_ns <= at_utc_ns < window.end_utc_ns:
+            window = self._windows[slug] = self._window(self.elements[slug], at_utc_ns)
+        if window.curve is None:
+            return None
+        now_hz = window.curve.shift_hz(frequency_hz, at_utc_ns)
+        return Carrier(now_hz, window.curve.shift_hz(frequency_hz, at_utc_ns + NS_PER_S) - now_hz)
+
+    def _window(self, elements: MeanElements, at_utc_ns: UtcNs) -> _Window:
+        end_utc_ns = at_utc_ns + SEARCH_NS
+        passes = predict_passes([elements], self.station, at_utc_ns, end_utc_ns).passes
+        if not passes:
+            return _Window(at_utc_ns, end_utc_ns, None)
+        rise, set_ = _edges(passes, at_utc_ns, end_utc_ns)
+        if rise > at_utc_ns:
+            return _Window(at_utc_ns, rise, None)
+        curve = doppler_curve(elements, self.station, at_utc_ns - MARGIN_NS, set_ + MARGIN_NS)
+        return _Window(at_utc_ns, set_, curve)
+
+
+def _edges(passes: Iterable[Pass], start_utc_ns: UtcNs, end_utc_ns: UtcNs) -> tuple[UtcNs, UtcNs]:
+    first = min(passes, key=lambda item: item.tca_utc_ns)
+    rise = first.aos_utc_ns if first.aos_utc_ns is not None else start_utc_ns
+    return rise, first.los_utc_ns if first.los_utc_ns is not None else end_utc_ns
+
+
+def make_sky(scenario: Scenario, place: Place, begin_utc_ns: UtcNs) -> Sky:
+    """Make the sky of a scenario that begins now: read elements, and invented ones for simulated satellites."""
+    station = Station("scenario", place.latitude_deg, place.longitude_deg, place.altitude_m)
+    known = {elements.norad: elements for elements in scenario.elements}
+    over_utc_ns = begin_utc_ns + round(place.overhead_after_s * NS_PER_S)
+    elements: dict[str, MeanElements] = {}
+    for transmission in scenario.transmissions:
+        satellite = transmission.satellite
+        if satellite.norad in known:
+            elements[transmission.slug] = known[satellite.norad]
+        elif satellite.simulated:
+            elements[transmission.slug] = elements_over(
+                station, over_utc_ns, name=satellite.name, norad=satellite.norad
+            )
+    return Sky(station, elements)
