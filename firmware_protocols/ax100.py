@@ -45,7 +45,6 @@ from firmware_protocols.interface import Example, LinkFrame
 
 INPUT: Final = "symbols"
 
-ASM: Final = bytes.fromhex("930b51de")
 PREAMBLE: Final = bytes.fromhex("aa" * 16)
 PARITY_OCTETS: Final = CCSDS_RS_223.roots
 GOLAY_BITS: Final = 24
@@ -54,11 +53,12 @@ GOLAY_MAX_CORRECTED: Final = 4
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``randomizer`` is that of mode 5; some satellites switch it off."""
+    """``randomizer`` is that of mode 5; some satellites switch it off. FORESAIL-1 has its own ``asm`` (hex)."""
 
     mode: Literal["asm_golay", "reed_solomon"] = "asm_golay"
     randomizer: bool = True
     sync_errors: Annotated[int, Meta(ge=0, le=8)] = 4
+    asm: Annotated[str, Meta(pattern="^[0-9a-f]{8}$")] = "930b51de"
 
 
 class Deframer:
@@ -69,7 +69,7 @@ class Deframer:
         self._options = options
         self._descrambler = SelfSynchronisingDescrambler() if options.mode == "reed_solomon" else None
         self._frames = SyncedFrames(
-            SyncWord(bit_string(ASM), max_errors=options.sync_errors),
+            SyncWord(bit_string(bytes.fromhex(options.asm)), max_errors=options.sync_errors),
             self._judge_golay if options.mode == "asm_golay" else self._judge_length,
             self.rejected,
             first_symbols=GOLAY_BITS if options.mode == "asm_golay" else 8,
@@ -112,12 +112,13 @@ def judge_codeword(
 
 def encode(frame: bytes, options: Options) -> NDArray[np.uint8]:
     """Return the channel bits (0 and 1) of one transmission of ``frame`` (at most 223 octets)."""
+    start = PREAMBLE + bytes.fromhex(options.asm)
     codeword = frame + CCSDS_RS_223.encode(frame)
     if options.mode == "asm_golay":
         header = encode_golay(len(codeword)).to_bytes(3, "big")
         body = randomize_ccsds(codeword) if options.randomizer else codeword
-        return octets_to_bits(PREAMBLE + ASM + header + body)
-    return scramble_self_synchronising(octets_to_bits(PREAMBLE + ASM + bytes((len(codeword) + 1,)) + codeword))
+        return octets_to_bits(start + header + body)
+    return scramble_self_synchronising(octets_to_bits(start + bytes((len(codeword) + 1,)) + codeword))
 
 
 _DELPHINI = bytes.fromhex("4cad890304d310f49a548f805e8f64d249")

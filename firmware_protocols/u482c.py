@@ -7,10 +7,12 @@
                       randomizer 1 ·                    [convolutional r = 1/2, k = 7, zero tail]
                       convolutional 1 · length 8
 
-The length counts the block before the convolutional code, with the Reed–Solomon parity. Randomizer and code
-are those of CCSDS (conventional basis, no generator inverted). Source: GomSpace NanoCom U482C data sheet;
-header bits as published by D. Estévez, "Coding for the NanoCom U482C" (2016). A frame without the RS flag has
-no check at all: such frames are marked ``check = "none"`` and held to a stricter header and sync word.
+The length counts the octets on the air behind the header: with the Reed–Solomon parity, and twice over, the
+tail rounded up, under the convolutional code. Reed–Solomon and randomizer are those of CCSDS (conventional
+basis); the convolutional code sends generator 133 first and inverts none. Source: GomSpace NanoCom U482C data
+sheet; header bits as published by D. Estévez, "Coding for the NanoCom U482C" (2016); the convolutional code and
+its length from a recording of AU03. A frame without the RS flag has no check at all: such frames are marked
+``check = "none"``, and need a header without errors and symbols that do not look like noise.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from firmware_protocols.coding.golay import decode_golay, encode_golay
 from firmware_protocols.coding.reed_solomon import CCSDS_RS_223, decode_with_erasures, octet_reliability
 from firmware_protocols.coding.scramblers import derandomize_ccsds_soft, randomize_ccsds
 from firmware_protocols.coding.sync_word import (
+    NOISE_EYE_OPENING,
     Accept,
     More,
     Reject,
@@ -35,6 +38,7 @@ from firmware_protocols.coding.sync_word import (
     SyncWord,
     Verdict,
     bit_string,
+    eye_opening,
     hard_octets,
     octets_to_bits,
 )
@@ -51,7 +55,7 @@ FLAG_RANDOMIZER: Final = 0x200
 FLAG_REED_SOLOMON: Final = 0x400
 RESERVED: Final = 0x800
 TAIL_BITS: Final = 6
-CODE: Final = CODES["ccsds-uninverted"]
+CODE: Final = CODES["nasa-dsn-uninverted"]
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +82,7 @@ class Deframer:
             self._judge,
             self.rejected,
             first_symbols=GOLAY_BITS,
-            max_symbols=GOLAY_BITS + 2 * (8 * 255 + TAIL_BITS),
+            max_symbols=GOLAY_BITS + 8 * 255,
         )
 
     def feed(self, elements: NDArray[np.float32]) -> list[LinkFrame]:
@@ -94,15 +98,19 @@ class Deframer:
         checked = bool(header & FLAG_REED_SOLOMON)
         if corrected > (GOLAY_MAX_CORRECTED if checked else 0) or header & RESERVED:
             return Reject("bad_header")
-        octets = header & 0xFF
+        length = header & 0xFF
+        octets = (4 * length - TAIL_BITS) // 8 if header & FLAG_CONVOLUTIONAL else length
         if octets <= (CCSDS_RS_223.roots if checked else 0):
             return Reject("bad_length")
-        end = GOLAY_BITS + (2 * (8 * octets + TAIL_BITS) if header & FLAG_CONVOLUTIONAL else 8 * octets)
+        end = GOLAY_BITS + 8 * length
         if soft.size < end:
             return More(end)
         block = soft[GOLAY_BITS:end]
+        if not checked and eye_opening(block) < NOISE_EYE_OPENING:
+            return Reject("noise")
         if header & FLAG_CONVOLUTIONAL:
-            block = (2.0 * decode_block(block, CODE, terminated=True)[:-TAIL_BITS] - 1.0).astype(np.float32)
+            coded = block[: 2 * (8 * octets + TAIL_BITS)]
+            block = (2.0 * decode_block(coded, CODE, terminated=True)[:-TAIL_BITS] - 1.0).astype(np.float32)
         if header & FLAG_RANDOMIZER:
             block = derandomize_ccsds_soft(block)
         if not checked:
@@ -117,17 +125,19 @@ class Deframer:
 def encode(frame: bytes, options: Options) -> NDArray[np.uint8]:
     """Return the channel bits (0 and 1) of one transmission of ``frame``."""
     block = frame + CCSDS_RS_223.encode(frame) if options.reed_solomon else frame
-    if not 0 < len(block) <= 255:
-        raise ValueError("a block has 1 to 255 octets")
+    length = 2 * len(block) + 2 if options.convolutional else len(block)
+    if not block or length > 255:
+        raise ValueError("a block has at most 255 octets on the air")
     header = (
-        len(block)
+        length
         | FLAG_REED_SOLOMON * options.reed_solomon
         | FLAG_RANDOMIZER * options.randomizer
         | FLAG_CONVOLUTIONAL * options.convolutional
     )
     bits = octets_to_bits(randomize_ccsds(block) if options.randomizer else block)
     if options.convolutional:
-        bits = encode_convolutional(np.concatenate([bits, np.zeros(TAIL_BITS, np.uint8)]), CODE)
+        # Six bits of tail, and two more to fill the last octet.
+        bits = encode_convolutional(np.concatenate([bits, np.zeros(8, np.uint8)]), CODE)
     start = PREAMBLE + ASM + encode_golay(header).to_bytes(3, "big")
     # A demodulator's filters and the receiver's clock want a little after the last bit.
     return np.concatenate([octets_to_bits(start), bits, octets_to_bits(b"\xaa\xaa")])
