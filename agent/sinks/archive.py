@@ -121,6 +121,7 @@ class Archive:
         self._cursor_due_s = 0.0
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._broken: BaseException | None = None
         self._degraded = ""
         self._archive_id = ""
         self._newest_seq = 0
@@ -139,6 +140,7 @@ class Archive:
             raise
         self._room.set()
         self._task = asyncio.create_task(self._commit_groups(), name="archive")
+        self._task.add_done_callback(self._ended)
         return self
 
     async def __aexit__(
@@ -146,13 +148,14 @@ class Archive:
     ) -> None:
         self._closing = True
         self._wake.set()
-        if self._task is not None:
-            try:
+        try:
+            if self._task is not None:
                 async with asyncio.timeout(CLOSE_S):
                     await self._task
-            except TimeoutError:
-                log.warning("archive: %d records could not be written in time", len(self._pending))
-        await self._close_segments()
+        except TimeoutError:
+            log.warning("archive: %d records could not be written in time", len(self._pending))
+        finally:
+            await self._close_segments()
 
     # -- what the agent calls ------------------------------------------------------------------------------------
 
@@ -177,6 +180,8 @@ class Archive:
         Records that are state and not history are passed over. While the medium refuses the future is done at
         once: the records are in the ring, which is all that can be done.
         """
+        if self._broken is not None:
+            raise self._broken
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         now_s = time.monotonic()
         taken = [_Pending(pack(record, self.boot), record, now_s, None) for record in archivable(records)]
@@ -318,6 +323,15 @@ class Archive:
             elif self._closing:
                 return
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Pass an error nobody foresaw on to those who write: the agent must not go on without its archive."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        self._broken = error
+        for item in self._pending:
+            if item.done is not None and not item.done.done():
+                item.done.set_exception(error)
+
     async def _wait_for_group(self) -> None:
         """Return when there is a group to commit, cursors to note, or the end has come."""
         while not self._closing:
@@ -378,6 +392,9 @@ class Archive:
             self._lost += lost
             self._degrade(fault)
             return False
+        except BaseException:
+            self._pending.extendleft(reversed(group))
+            raise
         self._pending_octets -= octets
         if self._pending_octets < RING_OCTETS // 2:
             self._room.set()

@@ -6,12 +6,16 @@ Knows no record and keeps no state; ``publisher.py`` decides when to try again.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import ssl
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
@@ -21,11 +25,15 @@ from agent.errors import ConfigError
 from agent.security.keys import check_private, read_secret
 
 CONNECT_S: Final = 10.0
+PART_S: Final = 1.0
 STATE_WINDOW: Final = 10
 """Slots kept for state beside those of the archive's records, so that it never waits for them."""
 
 _silent = logging.getLogger("agent.sinks.mqtt")
 _silent.setLevel(logging.CRITICAL)  # paho's own words; ours are said once, with the mend
+
+
+T = TypeVar("T")
 
 
 class Trouble(Enum):
@@ -71,7 +79,7 @@ def make_client(broker: Broker, credentials: Credentials, *, client_id: str, wil
         password=credentials.password,
         keepalive=broker.keepalive_s,
         clean_session=True,
-        timeout=CONNECT_S,
+        timeout=math.inf,  # asyncio.wait_for of Python 3.11 may swallow a cancellation: time is kept here
         will=will,
         max_queued_incoming_messages=1000,
         max_inflight_messages=window,
@@ -81,6 +89,26 @@ def make_client(broker: Broker, credentials: Credentials, *, client_id: str, wil
     )
     client.pending_calls_threshold = window * 4
     return client
+
+
+@asynccontextmanager
+async def connection(client: aiomqtt.Client) -> AsyncIterator[None]:
+    """Connect, and part in the end, each within its time; raises ``MqttError``."""
+    await within(CONNECT_S, client.__aenter__())
+    try:
+        yield
+    finally:
+        with suppress(aiomqtt.MqttError):
+            await within(PART_S, client.__aexit__(None, None, None))
+
+
+async def within(seconds: float, call: Awaitable[T]) -> T:
+    """Wait for an answer of the broker; raises ``MqttError`` when there is none in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except TimeoutError:
+        raise aiomqtt.MqttError("timed out") from None
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

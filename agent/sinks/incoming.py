@@ -22,7 +22,10 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
-    """What a consumer has: everything of ``archive`` through ``seq``; ``rewind`` says that it lost its store."""
+    """What a consumer has: everything of ``archive`` through ``seq``; ``rewind`` says that it lost its store.
+
+    Without an ``archive``, ``rewind`` says that the consumer has come and waits for what is on its way.
+    """
 
     archive: Annotated[str, Meta(max_length=64)]
     seq: Annotated[int, Meta(ge=0, lt=1 << 62)]

@@ -26,7 +26,16 @@ from agent.errors import ConfigError, SinkUnavailable
 from agent.sinks import payloads
 from agent.sinks.archive import Archive
 from agent.sinks.archived import Archivable, ArchivedRecord, kind_of
-from agent.sinks.broker_connection import STATE_WINDOW, Failure, Trouble, explain, make_client, read_credentials
+from agent.sinks.broker_connection import (
+    STATE_WINDOW,
+    Failure,
+    Trouble,
+    connection,
+    explain,
+    make_client,
+    read_credentials,
+    within,
+)
 from agent.sinks.incoming import read_acknowledgement, read_status
 from agent.sinks.live_state import LiveState
 from agent.sinks.outbox import Outbox
@@ -37,7 +46,7 @@ log = logging.getLogger(__name__)
 PUBACK_S: Final = 20.0
 """Without an answer for this long the link is dead, whatever TCP says."""
 
-FAREWELL_S: Final = 2.0
+FAREWELL_S: Final = 1.0
 STABLE_S: Final = 10.0
 RETRY_CAP_S: Final = {Trouble.UNREACHABLE: 4.0, Trouble.LOST: 4.0, Trouble.REFUSED: 60.0}
 """Cheap attempts stay frequent, so that a broker that comes back is found within 5 s; a refusal is not repeated."""
@@ -86,6 +95,7 @@ class Publisher:
         self._nonce = b""
         self._heard_nonce = asyncio.Event()
         self._birth_due = False
+        self._hello_due = False
         self._degraded: tuple[str, ...] = ()
         self._told_degraded: tuple[str, ...] = ()
         self._foreign_s = -ANOTHER_AGENT_S
@@ -174,7 +184,7 @@ class Publisher:
         entered = False
         failures: list[Failure] = []
         try:
-            async with client:
+            async with connection(client):
                 entered = True
                 self.counters["connected"] += 1
                 await self._session(client)
@@ -195,21 +205,19 @@ class Publisher:
                 tasks.create_task(self._send_records(client, tasks), name=f"{self.broker.name}: records")
                 tasks.create_task(self._watch(client), name=f"{self.broker.name}: watch")
         except asyncio.CancelledError:
-            client.timeout = FAREWELL_S / 2
-            with suppress(TimeoutError, aiomqtt.MqttError):
-                async with asyncio.timeout(FAREWELL_S / 2):
-                    await self._publish(client, self._status(online=False))
+            with suppress(aiomqtt.MqttError):
+                await within(FAREWELL_S, self._publish(client, self._status(online=False)))
             raise
 
     async def _greet(self, client: aiomqtt.Client) -> None:
         """Say that the station is there, and make sure that the broker does what it says."""
-        await client.subscribe(f"{self._base}/status", qos=1)
+        await within(PUBACK_S, client.subscribe(f"{self._base}/status", qos=1))
         await self._give_birth(client)
         for consumer in self.broker.consumers:
-            await client.subscribe(f"{self._base}/ack/{consumer}", qos=1)
+            await within(PUBACK_S, client.subscribe(f"{self._base}/ack/{consumer}", qos=1))
         self._nonce = secrets.token_hex(8).encode()
         self._heard_nonce.clear()
-        granted = await client.subscribe(f"{self._base}/{_SELF_TEST}", qos=1)
+        granted = await within(PUBACK_S, client.subscribe(f"{self._base}/{_SELF_TEST}", qos=1))
         if all((code if isinstance(code, int) else code.value) < 128 for code in granted):
             await self._publish(client, Message(_SELF_TEST, self._nonce))
             try:
@@ -221,7 +229,7 @@ class Publisher:
                     f"(its access list must let {self.broker.username or self._client_id} write {self._base}/# "
                     f"and read {self._base}/ack/+)"
                 ) from exc
-            await client.unsubscribe(f"{self._base}/{_SELF_TEST}")
+            await within(PUBACK_S, client.unsubscribe(f"{self._base}/{_SELF_TEST}"))
         self._outbox.begin_again()
         self._state.all_due(self._outbox.handed_out)
         self.connected = True
@@ -264,13 +272,8 @@ class Publisher:
     # -- sending -------------------------------------------------------------------------------------------------
 
     async def _publish(self, client: aiomqtt.Client, message: Message) -> None:
-        await client.publish(
-            f"{self._base}/{message.topic}",
-            message.payload,
-            qos=message.qos,
-            retain=message.retain,
-            timeout=PUBACK_S,
-        )
+        topic = f"{self._base}/{message.topic}"
+        await within(PUBACK_S, client.publish(topic, message.payload, qos=message.qos, retain=message.retain))
 
     async def _send_state(self, client: aiomqtt.Client) -> None:
         while True:
@@ -376,7 +379,8 @@ class Publisher:
             now_s = time.monotonic()
             if self._outbox.delivered != delivered or not self._outbox.waiting:
                 delivered, since_s, patience_s = self._outbox.delivered, now_s, RESEND_S
-            elif self._outbox.end_to_end and now_s - since_s > patience_s:
+            elif self._outbox.end_to_end and (now_s - since_s > patience_s or (self._hello_due and ticks % 4 == 0)):
+                self._hello_due = False
                 since_s, patience_s = now_s, min(RESEND_CAP_S, patience_s * 2 * random.uniform(0.8, 1.0))
                 self.counters["resent"] += 1
                 self._outbox.begin_again()
@@ -413,6 +417,9 @@ class Publisher:
 
     def _hear_acknowledgement(self, consumer: str, payload: bytes) -> None:
         ack = read_acknowledgement(payload)
+        if ack is not None and not ack.archive and ack.rewind and consumer in self.broker.consumers:
+            self._hello_due = True
+            return
         if (
             ack is None
             or ack.archive != self._archive.archive_id

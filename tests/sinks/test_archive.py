@@ -167,7 +167,7 @@ def test_the_disk_is_bounded_and_every_eviction_is_counted(tmp_path: Path) -> No
     segments = Segments.open(tmp_path, "here", max_mb=16, min_free_mb=0)
     segments.destinations = {"local"}
     total = 0
-    for start in range(0, 22_000, 500):
+    for start in range(0, 20_000, 500):
         batch = [pack(frame(start + n, octets=1000), "") for n in range(500)]
         total += len(segments.append(batch, {"local": 5_000}, now_utc_ns=0))
         assert segments.octets() < 18 << 20

@@ -108,8 +108,8 @@ async def test_the_will_is_left_when_the_connection_dies_and_corrected_when_it_r
     assert {told["boot"] for told in heard.on("gs/here/status")} == {"b007"}
 
 
-async def test_a_link_that_swallows_everything_is_noticed_and_nothing_is_lost(port: int, archive: Archive) -> None:
-    async with Link(port) as link, listening(port) as heard:
+async def test_a_link_that_swallows_everything_is_noticed_and_nothing_is_lost(archive: Archive) -> None:
+    async with EmbeddedBroker() as embedded, Link(embedded.port) as link, listening(embedded.port) as heard:
         unit = publisher(archive, link.port, keepalive_s=2)
         async with running(unit.run()):
             await until(lambda: unit.connected)
