@@ -311,7 +311,8 @@ class Packet(Definition, frozen=True):
     A packet is recognised when every field of its protocol's header that ``header`` names has that value, every
     octet string in ``starts`` (offset → hex, or hex/mask) stands there, and its length fits (``octets`` exactly, or
     from ``min_octets`` to ``max_octets``; without them the parameters' own length). The first of the file that fits
-    is taken. ``construct`` (``module:name``) replaces the parameters where a table cannot say it.
+    is taken. Where a table cannot say it, ``construct`` (``module:NAME``) names a Construct; the parameters, of
+    type ``construct``, then pick its values by their path (``eps.v[0]`` is ``eps_v_0``).
     """
 
     name: Name

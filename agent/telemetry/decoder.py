@@ -19,8 +19,10 @@ from agent.records import EngineeringValue, ParameterReport, ParameterValue, Raw
 from agent.telemetry.calibration import Calibrator, NoInverse, compile_calibration, invert, moment_of
 from agent.telemetry.expression import CompiledExpression, compile_expression
 from agent.telemetry.layout import Layout, compile_packet
+from agent.telemetry.named_layout import NamedLayout
 from agent.telemetry.placement import Field
 from agent.telemetry.selection import Rule, choose, compile_marks
+from agent.telemetry.text_layout import TextLayout
 from agent.telemetry.units import check_unit
 from firmware_protocols.interface import Packet
 
@@ -44,7 +46,7 @@ class PacketDecoder:
     def __init__(self, packet: definitions.Packet, where: str) -> None:
         self.packet = packet
         self.where = where
-        self.layout: Layout = compile_packet(packet, where)
+        self.layout = _layout(packet, where)
         self.marks = compile_marks(packet, where)
         self._meanings: dict[int, _Meaning] = {}
         known: list[str] = []
@@ -170,6 +172,16 @@ class PacketDecoder:
             raise ConfigError(f"{name} cannot be {value!r}: {exc}", where=field.where) from exc
 
 
+def _layout(packet: definitions.Packet, where: str) -> Layout | TextLayout | NamedLayout:
+    if packet.text is not None and packet.construct is not None:
+        raise ConfigError("`text` and `construct` exclude each other", where=f"{where}.construct")
+    if packet.text is not None:
+        return TextLayout(packet, packet.text, where)
+    if packet.construct is not None:
+        return NamedLayout(packet, packet.construct, where)
+    return compile_packet(packet, where)
+
+
 def _number_places(parts: list[str]) -> list[frozenset[int]]:
     numbers = [index for index, part in enumerate(parts) if part.isdecimal()]
     return [
@@ -211,8 +223,8 @@ def _meaning(field: Field, known: list[str]) -> _Meaning:
 
 
 def _text(raw: RawValue, _: Mapping[str, object]) -> EngineeringValue:
-    """Return the text up to its padding; an octet that is not ASCII is shown as U+FFFD."""
-    return raw.rstrip(b"\0 ").decode("ascii", "replace") if isinstance(raw, bytes) else None
+    """Return the text up to its padding; octets that are not UTF-8 are shown as U+FFFD."""
+    return raw.rstrip(b"\0 ").decode("utf-8", "replace") if isinstance(raw, bytes) else None
 
 
 class Decoder:

@@ -61,8 +61,12 @@ class Rule:
 
 
 def compile_marks(packet: definitions.Packet, where: str) -> tuple[Mark, ...]:
-    """Read ``starts``: offset → hex, or hex/mask; raises ``ConfigError``."""
+    """Read ``starts`` (offset → hex, or hex/mask) and the prefix of a text; raises ``ConfigError``."""
     marks: list[Mark] = []
+    if packet.text is not None and packet.text.prefix:
+        prefix = packet.text.prefix.encode(packet.text.encoding)
+        number = int.from_bytes(prefix, "big")
+        marks.append(Mark(0, number, (1 << 8 * len(prefix)) - 1, len(prefix)))
     for offset, text in packet.starts.items():
         here = f"{where}.starts.{offset}"
         if not offset.isdecimal() or int(offset) > MAX_OFFSET:

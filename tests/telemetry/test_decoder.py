@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import construct
 import msgspec
 import pytest
 
@@ -170,4 +171,116 @@ def test_what_cannot_be_encoded_is_refused(values: dict[str, Any], complaint: st
 def test_a_wrong_packet_is_refused_at_its_exact_place(packet: dict[str, Any], place: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint) as caught:
         decoder({"name": "p", **packet})
+    assert caught.value.where == place
+
+
+# -- text --------------------------------------------------------------------------------------------------
+
+LINE = {
+    "name": "line",
+    "text": {"delimiter": ",", "prefix": "SAT1 "},
+    "parameter": [
+        {"name": "count", "type": "integer"},
+        {
+            "name": "v",
+            "type": "decimal",
+            "unit": "V",
+            "calibration": {"kind": "polynomial", "coefficients": [0.0, 2.0]},
+        },
+        {"name": "flags", "type": "hex"},
+        {"name": "mode", "type": "text"},
+    ],
+}
+SENTENCE = {
+    "name": "sentence",
+    "text": {"pattern": r"BEACON U=(?P<v>[\d.]+)V(?: T=(?P<t>-?\d+))?"},
+    "parameter": [{"name": "v", "type": "decimal"}, {"name": "t", "type": "integer"}],
+}
+
+
+def test_a_delimited_text_is_read_and_built() -> None:
+    one = decoder(LINE)
+    text = b"SAT1 -12,3.7,ff,SAFE\r\n"
+    assert decode(one, text.hex()) == {"count": -12, "v": 7.4, "flags": 255, "mode": "SAFE"}
+    assert one.encode("line", {"count": -12, "flags": 255, "mode": "SAFE"}) == b"SAT1 -12,0.0,ff,SAFE"
+
+
+def test_a_text_is_read_by_a_pattern_and_an_absent_group_gives_no_value() -> None:
+    one = decoder(SENTENCE)
+    assert decode(one, b"BEACON U=8.1V T=-4".hex()) == {"v": 8.1, "t": -4}
+    assert decode(one, b"BEACON U=8.1V".hex()) == {"v": 8.1}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"SAT2 1,2,3,x", "unknown_packet"),
+        (b"SAT1 1,2,3", "too_short"),
+        (b"SAT1 1,2,3,x,y", "too_long"),
+        (b"SAT1 1,two,3,x", "bad_value"),
+        (b"SAT1 1,inf,3,x", "bad_value"),
+        (b"SAT1 1,2,3,\xff", "bad_value"),
+        (b"SAT1 " + b"9" * 5000, "too_long"),
+    ],
+)
+def test_a_text_that_does_not_fit_is_refused_with_its_reason(text: bytes, reason: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        decode(decoder(LINE), text.hex())
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"text": {"delimiter": ",", "pattern": "x"}}, "packet[0].text"),
+        ({"text": {}}, "packet[0].text"),
+        ({"text": {"pattern": "("}}, "packet[0].text.pattern"),
+        ({"text": {"pattern": "(?P<a>x)"}}, "packet[0].parameter[0].name"),
+        ({"parameter": [{"name": "a", "type": "u8"}]}, "packet[0].parameter[0].type"),
+        ({"parameter": [{"name": "a", "type": "hex", "count": 2}]}, "packet[0].parameter[0].count"),
+    ],
+)
+def test_a_wrong_text_definition_is_refused_at_its_exact_place(change: dict[str, Any], place: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        decoder({**LINE, **change})
+    assert caught.value.where == place
+
+
+# -- a Construct of somebody's own -------------------------------------------------------------------------
+
+OWN = construct.Struct(
+    "n" / construct.Byte,
+    "eps"
+    / construct.Struct("v" / construct.Array(2, construct.Int16ub), "mode" / construct.Enum(construct.Byte, on=1)),
+)
+
+
+def own(**change: Any) -> dict[str, Any]:
+    volts = {"kind": "polynomial", "coefficients": [0.0, 0.001]}
+    parameters = [
+        {"name": "eps_v_1", "type": "construct", "unit": "V", "calibration": volts},
+        {"name": "eps_mode", "type": "construct"},
+    ]
+    return {"name": "p", "construct": f"{__name__}:OWN", "parameter": parameters, **change}
+
+
+def test_a_construct_of_ones_own_gives_the_values_that_the_file_picks() -> None:
+    assert decode(decoder(own()), "05 0001 1f40 01") == {"eps_v_1": 8.0, "eps_mode": "on"}
+    with pytest.raises(DecodeError, match="too_short"):
+        decode(decoder(own()), "05 0001")
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"construct": "no.such.module:X"}, "packet[0].construct"),
+        ({"construct": f"{__name__}:NOWHERE"}, "packet[0].construct"),
+        ({"construct": f"{__name__}:U8"}, "packet[0].construct"),
+        ({"parameter": [{"name": "n", "type": "u8"}]}, "packet[0].parameter[0].type"),
+        ({"text": {"delimiter": ","}}, "packet[0].construct"),
+    ],
+)
+def test_a_construct_that_is_none_is_refused_at_its_exact_place(change: dict[str, Any], place: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        decoder(own(**change))
     assert caught.value.where == place
