@@ -9,7 +9,7 @@ away (whatever estimator it is given: FSK brings its own); ``PhaseTracker`` turn
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class SquaredLine:
         self._taper = (taper / taper.sum()).astype(np.float32)
         self._outside = np.abs(np.fft.fftfreq(window_samples)) > 2.0 * range_cycles
 
-    def evidence(self, samples: Planar, step: int) -> NDArray[np.float32]:
+    def evidence(self, samples: Planar, step: int) -> NDArray[np.floating[Any]]:
         """Give the spectrum of each window's square."""
         signal = np.ascontiguousarray(samples.T).view(np.complex64).ravel()
         windows = np.lib.stride_tricks.sliding_window_view(signal, self._size)[::step]
@@ -36,7 +36,7 @@ class SquaredLine:
         spectra[:, self._outside] = 0.0
         return spectra.astype(np.float32)
 
-    def frequencies(self, evidence: NDArray[np.float32]) -> NDArray[np.float64]:
+    def frequencies(self, evidence: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Give the carrier of each window, in cycles a sample."""
         rows = np.arange(len(evidence))
         at = np.argmax(evidence, axis=1)
@@ -51,11 +51,11 @@ class SquaredLine:
 class Estimator(Protocol):
     """How a frequency is judged: evidence of windows, which neighbours may add to, then the frequency."""
 
-    def evidence(self, samples: Planar, step: int) -> NDArray[np.float32]:
+    def evidence(self, samples: Planar, step: int) -> NDArray[np.floating[Any]]:
         """Give one row for each whole window in the samples; windows begin ``step`` samples apart."""
         ...
 
-    def frequencies(self, evidence: NDArray[np.float32]) -> NDArray[np.float64]:
+    def frequencies(self, evidence: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Judge each row."""
         ...
 
@@ -73,7 +73,7 @@ class CarrierRemoval:
         self._step = window_samples // 2
         self._buffer: Planar = np.zeros((2, self._step), dtype=np.float32)  # from the next window's first sample
         self._delayed: Planar = np.zeros((2, 0), dtype=np.float32)  # from the first sample not yet mixed
-        self._evidence: NDArray[np.float32] | None = None  # of the two windows before the next
+        self._evidence: NDArray[np.floating[Any]] | None = None  # of the two windows before the next
         self._frequencies = np.zeros(0)  # from the start of ``_delayed``
         self._state = np.zeros(1)
 
@@ -108,7 +108,7 @@ class CarrierRemoval:
         part = np.ascontiguousarray(self._buffer[:, : (count + 1) * self._step])
         evidence = self._estimator.evidence(part, self._step)
         self._buffer = self._buffer[:, count * self._step :].copy()
-        before = np.zeros((1, evidence.shape[1]), dtype=np.float32) if self._evidence is None else self._evidence
+        before = np.zeros((1, evidence.shape[1])) if self._evidence is None else self._evidence
         chain = np.concatenate((before, evidence))
         if len(chain) > 2:
             blurred = chain[:-2] + chain[1:-1] + chain[2:]

@@ -99,48 +99,49 @@ def remodulate(
     state[0], state[1] = phase, smear
 
 
-@njit("void(float32[:,::1], int64, int64, int64, float32[:,::1])", nogil=True, cache=True, fastmath=_REORDER)
+@njit("void(float32[:,::1], int64, int64, int64, float64[:,::1])", nogil=True, cache=True, fastmath=_REORDER)
 def tone_middles(samples: NDArray[np.float32], size: int, step: int, symbol: int, out: NDArray[np.float32]) -> None:
     """Find the middle between two tones in overlapping windows of ``size`` samples, ``step`` apart.
 
-    The frequency is taken every half symbol from the correlation with one sample later summed over a whole
-    symbol (``symbol`` samples), and split in two by its mean until that stands still. ``out[w]`` is (middle in
-    cycles a sample times power, power).
+    The frequency is taken every half symbol from the correlation with two samples later summed over a whole
+    symbol (``symbol`` samples), weighed by its power squared so that a burst speaks and the silence beside it
+    does not, and split in two by the mean until that stands still. Noise in half the band does not correlate two
+    samples apart and so does not pull. ``out[w]`` is (middle in cycles a sample times weight, weight).
     """
     half = symbol // 2
-    values = np.empty(size // half + 1, dtype=np.float32)
+    room = size // half + 1
+    values, weights = np.empty(room), np.empty(room)
     for w in range(out.shape[0]):
         first = w * step
         count = 0
-        power = 1e-30
         at = first
-        while at + symbol < first + size:
+        total, mean = 1e-90, 0.0
+        while at + symbol + 1 < first + size:
             re, im = np.float32(0.0), np.float32(0.0)
             for i in range(at, at + symbol):
-                a, b, c, d = samples[0, i], samples[1, i], samples[0, i + 1], samples[1, i + 1]
+                a, b, c, d = samples[0, i], samples[1, i], samples[0, i + 2], samples[1, i + 2]
                 re += c * a + d * b
                 im += d * a - c * b
-                power += a * a + b * b
-            values[count] = _angle_cycles(im, re)
+            power = float(re * re + im * im)
+            values[count] = _angle_cycles(im, re) * np.float32(0.5)
+            weights[count] = power * power
+            total += weights[count]
+            mean += weights[count] * values[count]
             count += 1
             at += half
-        middle = 0.0
-        for i in range(count):
-            middle += values[i]
-        middle /= count
+        middle = mean / total
         for _ in range(4):
-            up, low, n_up = 0.0, 0.0, 0
+            up, weight_up = 0.0, 0.0
             for i in range(count):
                 if values[i] > middle:
-                    up += values[i]
-                    n_up += 1
-                else:
-                    low += values[i]
-            if n_up in (0, count):
+                    up += weights[i] * values[i]
+                    weight_up += weights[i]
+            weight_low = total - weight_up
+            if weight_up <= 0.0 or weight_low <= 0.0:
                 break
-            middle = 0.5 * (up / n_up + low / (count - n_up))
-        out[w, 0] = middle * power
-        out[w, 1] = power
+            middle = 0.5 * (up / weight_up + (mean - up) / weight_low)
+        out[w, 0] = middle * total
+        out[w, 1] = total
 
 
 @njit(
@@ -207,8 +208,8 @@ def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
     real, imaginary, frequency phasor real, imaginary, squared miss); the reference is the carrier's phasor at
     the beginning of the symbol, averaged along the path. ``paths[s]`` holds the path's bits as ±reliability, in a
     ring. ``gains`` is (memory of the reference, frequency gain, greatest turn, scale of a sample, the ring's next
-    place). ``soft`` gets the bit that leaves the paths with each symbol. ``quality`` gets (sum of squared misses, of
-    squared references, of turns a symbol).
+    place). ``soft`` gets the bit that leaves the paths with each symbol. ``quality`` gets (sum of squared misses,
+    of squared references, of turns a symbol).
 
     Source: G. Colavolpe and R. Raheli, "Noncoherent sequence detection of continuous phase modulations", IEEE
     Trans. Comm. 47 (1999); soft values after J. Hagenauer and P. Hoeher, GLOBECOM 1989.

@@ -9,6 +9,7 @@ for audio that has been through a discriminator already. Knows neither what the 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from agent.dsp.symbol_levels import GROUP_SYMBOLS, Levelled, LevelTracker
 from agent.records import SymbolBlock
 
 _LEVEL_HALF_WINDOW = 48
+_TONE_WINDOW = 128
 _BANDWIDTH_TIME = 0.5
 _AUDIO_HYPOTHESES = ((True, 8), (False, 4))
 """Full width where the signal path is good, short where it smears, with a clock that follows lost samples."""
@@ -39,15 +41,15 @@ class TwoTones:
         self._size = window_samples
         self._symbol = samples_per_symbol
 
-    def evidence(self, samples: Planar, step: int) -> NDArray[np.float32]:
-        """Give (middle times power, power) of each window."""
-        out = np.empty(((samples.shape[1] - self._size) // step + 1, 2), dtype=np.float32)
+    def evidence(self, samples: Planar, step: int) -> NDArray[np.floating[Any]]:
+        """Give (middle times weight, weight) of each window."""
+        out = np.empty(((samples.shape[1] - self._size) // step + 1, 2))
         cpm_kernels.tone_middles(samples, self._size, step, self._symbol, out)
         return out
 
-    def frequencies(self, evidence: NDArray[np.float32]) -> NDArray[np.float64]:
+    def frequencies(self, evidence: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Give the middle in cycles a sample."""
-        return np.asarray(evidence[:, 0].astype(np.float64) / np.maximum(evidence[:, 1], 1e-30))
+        return np.asarray(evidence[:, 0] / np.maximum(evidence[:, 1], 1e-90))
 
 
 class _Branch:
@@ -180,7 +182,8 @@ class Receiver:
         The middle is looked for within ``search_hz``; nothing is heard beyond ``edge_hz``.
         """
         half_band_hz = abs(deviation_hz) + 0.5 * baudrate_bd
-        multiple = max(1, math.ceil((half_band_hz + search_hz) / (1.5 * baudrate_bd)))
+        # The tones must lie within a quarter of the rate, wherever the middle is.
+        multiple = max(1, math.ceil((abs(deviation_hz) + 0.25 * baudrate_bd + search_hz) / baudrate_bd - 1e-6))
         per_symbol = SAMPLES_PER_SYMBOL * multiple
         self._baud = baudrate_bd
         self._deviation_hz = deviation_hz
@@ -189,7 +192,7 @@ class Receiver:
         wide_hz = min(half_band_hz + search_hz, edge_hz, 0.45 * self._rate_hz, 0.49 * sample_rate_hz)
         bank = filters.lowpass_bank(wide_hz / sample_rate_hz, 0.4 * wide_hz / sample_rate_hz)
         self._wide = Resampler(bank, 2, sample_rate_hz, self._rate_hz)
-        window = 64 * per_symbol
+        window = _TONE_WINDOW * per_symbol
         self._removal = CarrierRemoval(TwoTones(window, per_symbol), window) if search_hz else None
         narrow_hz = min(half_band_hz, edge_hz)
         self._narrow = Filter(filters.lowpass_taps(narrow_hz / self._rate_hz, 0.4 * narrow_hz / self._rate_hz), 2)
