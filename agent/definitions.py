@@ -404,6 +404,7 @@ class Tls(Definition, frozen=True):
 class Broker(Definition, frozen=True):
     """One MQTT broker. The password is read from a file, never written here.
 
+    ``commands`` lets clients of this broker acknowledge and shelve alarms and ask for history and spectra.
     ``consumers`` acknowledge end to end what they have stored; without any, delivery ends at the broker.
     ``satellites`` and ``records`` leave out everything else of what the archive holds (empty: all of it).
     """
@@ -418,6 +419,7 @@ class Broker(Definition, frozen=True):
     tls: Tls | None = None
     keepalive_s: Annotated[int, Meta(ge=2, le=15)] = 10
     in_flight: Annotated[int, Meta(ge=1, le=200)] = 50
+    commands: bool = False
     consumers: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
     satellites: tuple[Name, ...] = ()
     records: tuple[Literal["frame", "report", "alarm", "pass_event"], ...] = ()
@@ -432,11 +434,18 @@ class Archive(Definition, frozen=True):
 
 
 class Passes(Definition, frozen=True):
-    """Pass prediction: from which element files, how far ahead, above which elevation."""
+    """Pass prediction: from which element files, how far ahead, above which elevation.
+
+    ``horizon_mask`` lists (azimuth, elevation) in degrees around the station; between them it is linear.
+    """
 
     elements: tuple[str, ...] = ()
     ahead_h: Annotated[float, Meta(ge=1, le=336)] = 48.0
     min_elevation_deg: Annotated[float, Meta(ge=-2, le=89)] = 0.0
+    horizon_mask: Annotated[
+        tuple[tuple[Annotated[float, Meta(ge=0, le=360)], Annotated[float, Meta(ge=-5, le=89)]], ...],
+        Meta(max_length=720),
+    ] = ()
 
 
 class StationFile(Definition, frozen=True):

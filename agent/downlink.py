@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NS_PER_S = 1_000_000_000
 REMEMBERED_BLOCKS = 4096
 REMEMBERED_FRAMES = 256
+SHOWN_SYMBOLS = 1024
 MAX_PACKETS_PER_FRAME = 4096
 
 
@@ -148,11 +149,13 @@ class _Stream:
     fed: int = 0
     starts: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
     blocks: deque[SymbolBlock] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
+    newest: SymbolBlock | None = None
 
     def remember(self, block: SymbolBlock) -> None:
         self.starts.append(self.fed)
         self.blocks.append(_without_symbols(block))
         self.fed += len(block.soft)
+        self.newest = block
 
     def at(self, offset: int) -> tuple[SymbolBlock, int]:
         """Find the block that holds an offset, and how far inside it lies."""
@@ -185,6 +188,8 @@ class Downlink:
         )
         self._streams: dict[int, _Stream] = {}
         self._recent: deque[tuple[UtcNs, UtcNs, bytes]] = deque(maxlen=REMEMBERED_FRAMES)
+        self.last_symbols: list[float] | None = None
+        """Soft symbols about the end of the newest frame, to look at; taken away by whoever shows them."""
 
     @property
     def rejected(self) -> Counter[str]:
@@ -233,11 +238,11 @@ class Downlink:
             start_utc_ns = block.start_utc_ns + round(inside / block.baudrate_bd * NS_PER_S)
             span_ns = round(link_frame.span / block.baudrate_bd * NS_PER_S)
             middle, _ = stream.at(link_frame.offset + link_frame.span // 2)
-            timed.append((start_utc_ns, span_ns, link_frame, middle))
+            timed.append((start_utc_ns, span_ns, link_frame, middle, stream))
         # Earliest first; of two finds of one frame the one with fewer repairs is kept.
         timed.sort(key=lambda item: (item[0] // (NS_PER_S // 20), item[2].corrected))
         records: list[Record] = []
-        for start_utc_ns, span_ns, link_frame, middle in timed:
+        for start_utc_ns, span_ns, link_frame, middle, stream in timed:
             if self._is_duplicate(start_utc_ns, span_ns, link_frame.data):
                 continue
             frame = make_frame(
@@ -250,6 +255,8 @@ class Downlink:
             )
             records.append(frame)
             records += self.reader.read(frame)
+            if stream.newest is not None:
+                self.last_symbols = [round(float(value), 3) for value in stream.newest.soft[-SHOWN_SYMBOLS:]]
         return records
 
     def _is_duplicate(self, start_utc_ns: UtcNs, span_ns: int, data: bytes) -> bool:

@@ -105,6 +105,15 @@ class Receiver:
         """Name the downlinks that the present tuning cannot see."""
         return self._outside
 
+    def take_symbols(self) -> list[tuple[Transmitter, list[float]]]:
+        """Take the soft symbols of frames found since last time, to look at."""
+        taken = []
+        for downlink in self._downlinks:
+            symbols, downlink.last_symbols = downlink.last_symbols, None
+            if symbols:
+                taken.append((downlink.transmitter, symbols))
+        return taken
+
     def set_doppler(self, slug: str, curve: DopplerCurve | None) -> None:
         """Follow a satellite's Doppler from now on, or (``None``) no longer; audio has been corrected or cannot be.
 

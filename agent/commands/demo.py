@@ -148,7 +148,7 @@ def station_text(served: dict[str, Any], mqtt_port: int) -> str:
         *(f"{key} = {place[key]}" for key in ("latitude_deg", "longitude_deg", "altitude_m")),
         '[archive]\ndirectory = "archive"\nmax_mb = 64',
         '[passes]\nelements = ["elements.json"]\nahead_h = 24',
-        f'[[broker]]\nname = "demo"\nport = {mqtt_port}',
+        f'[[broker]]\nname = "demo"\nport = {mqtt_port}\ncommands = true',
     ]
     for name, sdr in served["rtl_tcp"].items():
         lines += [

@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from agent.channel import Backoff, Channel, Closed, Overflow
+from agent.dsp.spectrum import power_spectrum_db
 from agent.errors import AgentError, EndOfStream, SourceLost
 from agent.receiver import Receiver
-from agent.records import Block, OctetBlock, Record
+from agent.records import AudioBlock, Block, IqBlock, OctetBlock, Record
 from agent.sources import ConfiguredSource
 
 log = logging.getLogger("agent.source")
@@ -24,6 +25,9 @@ SAMPLE_BLOCKS = 40
 """A block of samples is at most 50 ms: two seconds of band wait for the receiver, then the oldest is dropped."""
 
 OCTET_BLOCKS = 2000
+
+SPECTRUM_EVERY_S = 0.2
+SPECTRUM_BINS = 512
 
 Take = Callable[[Sequence[Record]], Awaitable[None]]
 
@@ -56,6 +60,7 @@ class Feed:
         take: Take,
         *,
         changed: Callable[[Feed], None],
+        spectrum: Callable[[Feed, IqBlock | AudioBlock, list[float]], None] | None = None,
         lossless: bool = False,
         octets: bool = False,
     ) -> None:
@@ -65,7 +70,11 @@ class Feed:
         self._make = make
         self._take = take
         self._changed = changed
+        self._spectrum = spectrum
+        self._spectrum_until_s = 0.0
+        self._spectrum_due_s = 0.0
         self._lost = 0
+        self.octets = octets
         self._channel: Channel[Block] = Channel(
             OCTET_BLOCKS if octets else SAMPLE_BLOCKS, Overflow.WAIT if lossless else Overflow.DROP_OLDEST
         )
@@ -101,6 +110,18 @@ class Feed:
                 self._lost += _units(pushed_out) + pushed_out.lost_before
                 self.state.dropped += _units(pushed_out)
 
+    def show_spectrum(self, seconds: float) -> None:
+        """Give the spectrum of this source's samples to whoever asked, for some seconds."""
+        self._spectrum_until_s = max(self._spectrum_until_s, time.monotonic() + seconds)
+
+    async def _look_at_spectrum(self, block: IqBlock | AudioBlock) -> None:
+        now_s = time.monotonic()
+        if self._spectrum is None or not self._spectrum_due_s <= now_s < self._spectrum_until_s:
+            return
+        self._spectrum_due_s = now_s + SPECTRUM_EVERY_S
+        line = await asyncio.to_thread(power_spectrum_db, block.samples, SPECTRUM_BINS)
+        self._spectrum(self, block, [round(float(value), 1) for value in line])
+
     async def receive(self) -> None:
         """Take blocks until the channel is closed and empty, then what is still inside the chain."""
         while True:
@@ -115,6 +136,7 @@ class Feed:
             if isinstance(block, OctetBlock):
                 records = self.receiver.feed(block)
             else:
+                await self._look_at_spectrum(block)
                 records = await asyncio.to_thread(self.receiver.feed, block)
             if records:
                 self.state.frames = self.receiver.frames

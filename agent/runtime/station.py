@@ -20,14 +20,16 @@ from agent import __version__
 from agent.config import StationConfig
 from agent.definitions import Broker
 from agent.downlink import Transmitter, check_downlink
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, SinkUnavailable
 from agent.health.monitor import Monitor
 from agent.orbit.doppler import DopplerCurve
 from agent.receiver import Receiver
 from agent.records import (
     Alarm,
+    AudioBlock,
     Frame,
     HealthStatus,
+    IqBlock,
     LinkStatus,
     LookAngles,
     PacketRecord,
@@ -38,6 +40,7 @@ from agent.records import (
 )
 from agent.runtime import host
 from agent.runtime.feed import Feed
+from agent.runtime.orders import Orders
 from agent.runtime.passes import PassWatch, Sky
 from agent.sinks import payloads
 from agent.sinks.archive import Archive, ArchiveStats
@@ -53,6 +56,8 @@ DRAIN_S = 2.0
 """How long shutdown waits for what is already received to reach the archive."""
 
 MAX_PENDING_WRITES = 64
+RESTORE_READS, RESTORE_RECORDS = 10, 2000
+"""Active alarms are looked for in so many of the newest records."""
 
 
 def check_station(config: StationConfig) -> list[SourceTable]:
@@ -133,11 +138,37 @@ class Agent:
             self.feeds = [self._feed(index, table) for index, table in enumerate(self._tables)]
             self.watch = self._pass_watch()
             self._publish_schemas()
+            await self._restore_alarms(self._archive)
+            orders = Orders(self.monitor, self._archive, keep=self._keep_durable, spectrum=self._show_spectrum)
+            for publisher in self.publishers:
+                publisher.on_command = orders.carry_out
             if self.http_port is not None:
                 from agent.dashboard.status_page import StatusPage
 
                 await stack.enter_async_context(StatusPage(self.http_port, self.describe))
             await self._work()
+
+    async def _restore_alarms(self, archive: Archive) -> None:
+        """Take up the alarms that an earlier run left active."""
+        before, transitions = archive.newest_seq + 1, list[Alarm]()
+        for _ in range(RESTORE_READS):
+            try:
+                found = await archive.read_before(before, RESTORE_RECORDS)
+            except SinkUnavailable:
+                return
+            if not found:
+                break
+            before = found[-1].seq
+            transitions += [item.record for item in found if isinstance(item.record, Alarm)]
+        restored = self.monitor.restore(reversed(transitions))
+        if restored:
+            log.info("%d alarms of an earlier run are still active", len(restored))
+
+    async def _keep_durable(self, records: Sequence[Record]) -> None:
+        durable: list[Record] = []
+        live: list[Record] = []
+        self._sort(records, durable, live)
+        await self._keep(durable, live)
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as outer:
@@ -186,6 +217,15 @@ class Agent:
             elif isinstance(record, ParameterReport):
                 self._sort(self.monitor.observe(record), durable, live)
         await self._keep(durable, [record for record in live if not isinstance(record, PacketRecord)])
+        for feed in self.feeds:
+            for transmitter, symbols in feed.receiver.take_symbols():
+                if transmitter.slug is not None:
+                    name = transmitter.downlink.name
+                    self._publish(
+                        payloads.symbols_message(
+                            transmitter.slug, name, symbols, time.time_ns(), transmitter.marking
+                        )
+                    )
 
     @staticmethod
     def _sort(judged: Sequence[Record], durable: list[Record], live: list[Record]) -> None:
@@ -309,10 +349,29 @@ class Agent:
     def _source_changed(self, feed: Feed) -> None:
         self._publish(payloads.source_message(feed.source_id, self._source(feed), time.time_ns()))
 
+    def _publish_spectrum(self, feed: Feed, block: IqBlock | AudioBlock, line: list[float]) -> None:
+        wide_hz, center_hz = block.sample_rate_hz, 0.0
+        if isinstance(block, AudioBlock):
+            wide_hz, center_hz = wide_hz / 2, wide_hz / 4
+        else:
+            center_hz = block.center_frequency_hz
+        self._send(payloads.spectrum_message(feed.source_id, line, center_hz, wide_hz, block.start_utc_ns))
+
+    def _show_spectrum(self, source: str, seconds: float) -> bool:
+        for feed in self.feeds:
+            if feed.source_id == source and not feed.octets:
+                feed.show_spectrum(seconds)
+                return True
+        return False
+
     def _publish(self, *messages: payloads.Message) -> None:
         for publisher in self.publishers:
             for message in messages:
                 publisher.set_message(message)
+
+    def _send(self, message: payloads.Message) -> None:
+        for publisher in self.publishers:
+            publisher.send(message)
 
     def _publish_schemas(self) -> None:
         for slug, satellite in self.config.satellites.items():
@@ -344,6 +403,7 @@ class Agent:
             receiver,
             self._take,
             changed=self._source_changed,
+            spectrum=self._publish_spectrum,
             lossless=options.kind == "recording",
             octets=octets,
         )

@@ -346,6 +346,36 @@ def source_message(source: str, values: Mapping[str, int | float | bool | str | 
     return Message(f"source/{level(source)}", _encode(described), retain=True)
 
 
+def spectrum_message(
+    source: str, line: Sequence[float], center_hz: float, span_hz: float, at_utc_ns: UtcNs
+) -> Message:
+    """Make one line of a source's waterfall: decibels, lowest frequency first; never retained."""
+    described = {
+        "ts": _ms(at_utc_ns),
+        "source": source,
+        "center_frequency_hz": center_hz,
+        "span_hz": span_hz,
+        "db": list(line),
+        "marking": "U",
+    }
+    return Message(f"source/{level(source)}/spectrum", _encode(described), qos=0)
+
+
+def symbols_message(
+    satellite: str, downlink: str, symbols: Sequence[float], at_utc_ns: UtcNs, marking: str
+) -> Message:
+    """Make the soft symbols of a satellite's last frame, to look at; never retained."""
+    described = {
+        "ts": _ms(at_utc_ns),
+        "satellite": satellite,
+        "downlink": downlink,
+        "kind": "soft",
+        "values": list(symbols),
+        "marking": marking,
+    }
+    return Message(f"{_satellite(satellite)}/symbols", _encode(described), qos=0)
+
+
 # -- values ------------------------------------------------------------------------------------------------------
 
 

@@ -14,10 +14,10 @@ import logging
 import random
 import secrets
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import aiomqtt
 
@@ -59,6 +59,10 @@ RESEND_S: Final = 10.0
 RESEND_CAP_S: Final = 60.0
 SELF_TEST_S: Final = 5.0
 SLOW_PUBACK_S: Final = 1.0
+PASSING_MESSAGES: Final = 64
+MAX_COMMANDS: Final = 16
+
+OnCommand: TypeAlias = Callable[[str, bytes], Awaitable[Message | None]]
 ANOTHER_AGENT_S: Final = 120.0
 
 
@@ -104,6 +108,11 @@ class Publisher:
         self._window = float(broker.in_flight)
         self._outbox = Outbox(0, 0, {})
         self._listening = False
+        self._commands = 0
+        self._passing: deque[Message] = deque(maxlen=PASSING_MESSAGES)
+        self._passing_by = asyncio.Event()
+        self.on_command: OnCommand | None = None
+        """Carries out a ``cmd/<name>`` and gives the answer; asked only where the broker allows commands."""
 
     # -- what the agent calls ------------------------------------------------------------------------------------
 
@@ -115,6 +124,12 @@ class Publisher:
         """Have a message of ``payloads`` published as its topic's newest value."""
         self._state.set(message)
         self._dirtied.set()
+
+    def send(self, message: Message) -> None:
+        """Publish a message that is worth nothing later; without a connection it is forgotten."""
+        if self.connected:
+            self._passing.append(message)
+            self._passing_by.set()
 
     def publish_state(self, record: StateRecord) -> None:
         """Have a record that is state published as its topics' newest value."""
@@ -199,10 +214,11 @@ class Publisher:
     async def _session(self, client: aiomqtt.Client) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._receive(client), name=f"{self.broker.name}: receive")
+                tasks.create_task(self._receive(client, tasks), name=f"{self.broker.name}: receive")
                 await self._greet(client)
                 tasks.create_task(self._send_state(client), name=f"{self.broker.name}: state")
                 tasks.create_task(self._send_records(client, tasks), name=f"{self.broker.name}: records")
+                tasks.create_task(self._send_passing(client), name=f"{self.broker.name}: passing")
                 tasks.create_task(self._watch(client), name=f"{self.broker.name}: watch")
         except asyncio.CancelledError:
             with suppress(aiomqtt.MqttError):
@@ -215,6 +231,8 @@ class Publisher:
         await self._give_birth(client)
         for consumer in self.broker.consumers:
             await within(PUBACK_S, client.subscribe(f"{self._base}/ack/{consumer}", qos=1))
+        if self.broker.commands and self.on_command is not None:
+            await within(PUBACK_S, client.subscribe(f"{self._base}/cmd/+", qos=1))
         self._nonce = secrets.token_hex(8).encode()
         self._heard_nonce.clear()
         granted = await within(PUBACK_S, client.subscribe(f"{self._base}/{_SELF_TEST}", qos=1))
@@ -284,6 +302,14 @@ class Publisher:
                 for message in self._state.take(STATE_WINDOW, self._archive.archive_id):
                     tasks.create_task(self._publish(client, message))
                     self.counters["state"] += 1
+
+    async def _send_passing(self, client: aiomqtt.Client) -> None:
+        self._passing.clear()
+        while True:
+            self._passing_by.clear()
+            while self._passing:
+                await self._publish(client, self._passing.popleft())
+            await self._passing_by.wait()
 
     async def _send_records(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
         """Hand out the archive's records in order, as far as the window and the consumers let it."""
@@ -386,7 +412,7 @@ class Publisher:
                 self._outbox.begin_again()
                 self._moved.set()
 
-    async def _receive(self, client: aiomqtt.Client) -> None:
+    async def _receive(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
         async for message in client.messages:
             payload = message.payload
             topic = message.topic.value.removeprefix(f"{self._base}/")
@@ -395,8 +421,27 @@ class Publisher:
                     self._heard_nonce.set()
             elif topic == "status":
                 self._hear_status(payload, live=not message.retain)
+            elif topic.startswith("cmd/"):
+                self._hear_command(topic.removeprefix("cmd/"), payload, tasks, stale=message.retain)
             elif topic.startswith("ack/"):
                 self._hear_acknowledgement(topic.removeprefix("ack/"), payload)
+
+    def _hear_command(self, name: str, payload: bytes, tasks: asyncio.TaskGroup, *, stale: bool) -> None:
+        """Have a command carried out; a retained one is an old one, and too many at once are refused."""
+        if self.on_command is None or stale or self._commands >= MAX_COMMANDS:
+            self.counters["refused_commands"] += 1
+            return
+        self.counters["commands"] += 1
+        self._commands += 1
+        tasks.create_task(self._answer(self.on_command, name, payload), name=f"{self.broker.name}: command")
+
+    async def _answer(self, on_command: OnCommand, name: str, payload: bytes) -> None:
+        try:
+            answer = await on_command(name, payload)
+        finally:
+            self._commands -= 1
+        if answer is not None:
+            self.send(answer)
 
     def _hear_status(self, payload: bytes, *, live: bool) -> None:
         """Correct a late will, and notice another agent that speaks as this station."""
