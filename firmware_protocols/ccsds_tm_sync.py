@@ -146,6 +146,8 @@ class _BlockSearch:
             result = rs.decode_interleaved(self._code, octets, options.interleaving, reliability)
             if result is None:
                 return Reject("bad_rs")
+            if is_shifted(self._code, hard_octets(soft), octets, result[0], options):
+                return Reject("shifted")
             octets, corrected = result
             check = "rs"
         if options.fecf:
@@ -155,6 +157,26 @@ class _BlockSearch:
         if check == "none" and self._soft_octets and eye_opening(soft) < NOISE_EYE_OPENING:
             return Reject("noise")
         return Accept(octets, soft.size, check, corrected)
+
+
+def is_shifted(code: rs.ReedSolomon, block: bytes, received: bytes, data: bytes, options: Options) -> bool:
+    """Say whether a block was found some octets early: the ASM stands in it, and all before that was corrected.
+
+    A full-length codeword shifted by whole octets is a codeword, and so is the randomizer's sequence: behind an
+    ASM that chance has put d octets before the real one, all but the first d + 4 octets fit.
+    """
+    if len(received) != 255 * options.interleaving:
+        return False
+    asm = bytes.fromhex(options.asm)
+    for early in range(1, 17):
+        seen = block[early : early + len(asm)]
+        if sum((a ^ b).bit_count() for a, b in zip(seen, asm, strict=True)) <= options.sync_errors:
+            sent = rs.encode_interleaved(code, data, options.interleaving)
+            wrong = [a != b for a, b in zip(received, sent, strict=True)]
+            # One octet in 256 fits by chance.
+            if sum(wrong[: early + len(asm)]) >= early + len(asm) - 1:
+                return True
+    return False
 
 
 class _ConvolutionalPhase:
