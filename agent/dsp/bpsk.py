@@ -92,9 +92,8 @@ class _Chain:
         """Take samples whole; with ``last`` give all that is still inside."""
         centred = np.empty((2, samples.shape[1]), dtype=np.float32)
         kernels.mix(samples, self._carrier, 0.0, max(1, centred.shape[1]), self._oscillator, centred)
-        found, offset = self._search.feed(self._down.feed(centred, last=last), last=last)
+        found = self._search.feed(self._down.feed(centred, last=last), last=last)
         filtered = self._matched.feed(found, last=last)
-        found_hz = self._carrier_hz + offset * self._fast_hz
         out: list[SymbolBlock] = []
         for branch in self._branches:
             symbols, positions = branch.clock.feed(filtered, last=last)
@@ -102,7 +101,8 @@ class _Chain:
             if len(soft):
                 if self._differential:
                     soft = branch.products(soft)
-                where_hz = found_hz + turn * self._baud
+                removed = self._search.removed(given[0], given[-1])
+                where_hz = self._carrier_hz + removed * self._fast_hz + turn * self._baud
                 out.append(branch.blocks.make(soft, given[0] / SAMPLES_PER_SYMBOL, snr_db, where_hz))
         return out
 

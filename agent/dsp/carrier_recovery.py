@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from agent.dsp import kernels
 from agent.dsp.sampling import Planar
 
+_REMEMBERED_WINDOWS = 512
+
 
 class SquaredLine:
     """Where the line of the squared signal is: the carrier of BPSK."""
@@ -76,17 +78,15 @@ class CarrierRemoval:
         self._evidence: NDArray[np.floating[Any]] | None = None  # of the two windows before the next
         self._frequencies = np.zeros(0)  # from the start of ``_delayed``
         self._state = np.zeros(1)
+        self._past = np.zeros(0)  # frequencies already used, of the windows from ``_past_origin`` on
+        self._past_origin = 0
 
-    def feed(self, samples: Planar, *, last: bool = False) -> tuple[Planar, float]:
-        """Take samples; give those whose carrier is known, now at zero, and where it was (cycles a sample).
-
-        With ``last`` give also what is still held.
-        """
+    def feed(self, samples: Planar, *, last: bool = False) -> Planar:
+        """Take samples; give those whose carrier is known, now at zero; with ``last`` also what is still held."""
         if last:
             held = self._delayed.shape[1] + samples.shape[1]
             silence = np.zeros((2, 2 * self._size), dtype=np.float32)
-            out, mean = self.feed(np.concatenate((samples, silence), axis=1))
-            return np.ascontiguousarray(out[:, :held]), mean
+            return np.ascontiguousarray(self.feed(np.concatenate((samples, silence), axis=1))[:, :held])
         self._buffer = np.concatenate((self._buffer, samples), axis=1)
         self._delayed = np.concatenate((self._delayed, samples), axis=1)
         count = max(0, self._buffer.shape[1] // self._step - 1)
@@ -94,15 +94,24 @@ class CarrierRemoval:
             self._search(count)
         segments = len(self._frequencies) - 1
         if segments < 1:
-            return np.empty((2, 0), dtype=np.float32), 0.0
+            return np.empty((2, 0), dtype=np.float32)
         length = segments * self._step
         out = np.empty((2, length), dtype=np.float32)
         ready = np.ascontiguousarray(self._delayed[:, :length])
         kernels.mix(ready, self._frequencies, 0.0, self._step, self._state, out)
-        mean = float(self._frequencies.mean())
+        self._past = np.concatenate((self._past, self._frequencies[:segments]))
+        excess = max(0, len(self._past) - _REMEMBERED_WINDOWS)
+        self._past = self._past[excess:]
+        self._past_origin += excess
         self._frequencies = self._frequencies[segments:].copy()
         self._delayed = self._delayed[:, length:].copy()
-        return out, mean
+        return out
+
+    def removed(self, first: float, last: float) -> float:
+        """Tell what was removed, on average, between two positions of the stream, in cycles a sample."""
+        lo = min(max(int(first / self._step) - self._past_origin, 0), max(0, len(self._past) - 1))
+        hi = max(lo + 1, int(last / self._step) + 1 - self._past_origin)
+        return float(self._past[lo:hi].mean()) if len(self._past) else 0.0
 
     def _search(self, count: int) -> None:
         part = np.ascontiguousarray(self._buffer[:, : (count + 1) * self._step])

@@ -9,7 +9,8 @@ for audio that has been through a discriminator already. Knows neither what the 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,9 @@ _AUDIO_HYPOTHESES = ((True, 8), (False, 4))
 _IQ_HYPOTHESES = ((True, 8),)
 _AUDIO_MEMORY = 0.7  # of the phase reference: the scale of audio is known to a tenth, and the phase walks
 _USUAL_SMEAR = 0.2  # what a Gaussian filter of BT 0.5 makes of a full-width matched filter's symbols
+
+
+Offset: TypeAlias = "Callable[[float, float, float], float]"
 
 
 class TwoTones:
@@ -91,12 +95,11 @@ class Slicer:
         self.levelled: Levelled | None = None
         """The symbols of the first hypothesis whose levels are known; positions in symbols."""
 
-    def feed(
-        self, samples: Planar, offset_hz: float | None, *, sense: float = 1.0, last: bool = False
-    ) -> list[SymbolBlock]:
+    def feed(self, samples: Planar, offset: Offset | None = None, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples; give blocks.
 
-        ``offset_hz`` is what was removed from the frequency before, ``sense`` -1 when it was turned over.
+        ``offset`` tells the carrier's frequency from the position (in symbols) of two symbols and the middle
+        between the levels there.
         """
         self.narrow = self._resampler.feed(samples, last=last)
         wide = self._widen.feed(self.narrow, last=last)
@@ -110,8 +113,9 @@ class Slicer:
                 self.centres = positions
                 self.levelled = levelled
             if levelled is not None:
-                where_hz = None if offset_hz is None else offset_hz + sense * levelled.middle()
-                out.append(branch.blocks.make(levelled.soft, levelled.positions[0], levelled.snr_db(), where_hz))
+                first, final = float(levelled.positions[0]), float(levelled.positions[-1])
+                where_hz = None if offset is None else offset(first, final, levelled.middle())
+                out.append(branch.blocks.make(levelled.soft, first, levelled.snr_db(), where_hz))
         return out
 
 
@@ -133,7 +137,7 @@ class AudioReceiver:
 
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples whole and give the symbols now certain; ``last`` for the end of the stream."""
-        out = self._slicer.feed(samples, None, last=last)
+        out = self._slicer.feed(samples, last=last)
         self._frequency = np.concatenate((self._frequency, self._slicer.narrow[0]))
         levelled = self._slicer.levelled
         if levelled is None:
@@ -186,7 +190,7 @@ class Receiver:
         multiple = max(1, math.ceil((abs(deviation_hz) + 0.25 * baudrate_bd + search_hz) / baudrate_bd - 1e-6))
         per_symbol = SAMPLES_PER_SYMBOL * multiple
         self._baud = baudrate_bd
-        self._deviation_hz = deviation_hz
+        self._sense = math.copysign(1.0, deviation_hz)
         self._rate_hz = per_symbol * baudrate_bd
         self._per_symbol = per_symbol
         wide_hz = min(half_band_hz + search_hz, edge_hz, 0.45 * self._rate_hz, 0.49 * sample_rate_hz)
@@ -204,22 +208,25 @@ class Receiver:
 
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples whole and give the symbols now certain; ``last`` for the end of the stream."""
-        narrow, offset_hz = self._centre(samples, last=last)
+        part = self._wide.feed(samples, last=last)
+        if self._removal is not None:
+            part = self._removal.feed(part, last=last)
+        narrow = self._narrow.feed(part, last=last)
         frequency = np.empty((1, narrow.shape[1]), dtype=np.float32)
         cpm_kernels.discriminate(narrow, self._angle, frequency[0])
-        frequency *= np.float32(math.copysign(self._rate_hz, self._deviation_hz))
-        out = self._slicer.feed(frequency, offset_hz, sense=math.copysign(1.0, self._deviation_hz), last=last)
+        frequency *= np.float32(self._sense * self._rate_hz)
+        out = self._slicer.feed(frequency, self._offset_hz, last=last)
         # The discriminator's output lies half a sample before the later of its two samples.
         centres = self._slicer.centres * self._per_symbol - 0.5
         soft, given, snr_db, turn = self._detector.feed(narrow, centres, last=last)
         if len(soft):
-            where_hz = offset_hz + turn * self._baud
-            out.append(self._detected.make(soft, given[0] / self._per_symbol, snr_db, where_hz))
+            turned_hz = self._sense * turn * self._baud
+            first, final = given[0] / self._per_symbol, given[-1] / self._per_symbol
+            out.append(self._detected.make(soft, first, snr_db, self._offset_hz(first, final, turned_hz)))
         return out
 
-    def _centre(self, samples: Planar, *, last: bool) -> tuple[Planar, float]:
-        part = self._wide.feed(samples, last=last)
-        where = 0.0
-        if self._removal is not None:
-            part, where = self._removal.feed(part, last=last)
-        return self._narrow.feed(part, last=last), where * self._rate_hz
+    def _offset_hz(self, first: float, last: float, rest_hz: float) -> float:
+        rest_hz *= self._sense
+        if self._removal is None:
+            return rest_hz
+        return rest_hz + self._rate_hz * self._removal.removed(first * self._per_symbol, last * self._per_symbol)

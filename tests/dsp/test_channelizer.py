@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,7 +27,7 @@ def run(channelizer: Channelizer, samples: np.ndarray, cuts: list[int]) -> dict[
     edges = [0, *sorted(cuts), len(samples)]
     blocks = [
         channelizer.feed(IqBlock(samples[a:b], RATE_HZ, 437e6, round(a / RATE_HZ * 1e9)))
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in itertools.pairwise(edges)
     ]
     for given_blocks in [*blocks, channelizer.flush()]:
         for number, block in given_blocks.items():

@@ -1,0 +1,270 @@
+"""The demodulators: frames come back from clean and noisy bursts however they are offset, cut or broken."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from agent import dsp
+from agent.records import AudioBlock, IqBlock, SymbolBlock
+from firmware_protocols import ax25
+from tests.benchmarks import waveforms as air
+
+AFSK = {"af_carrier_hz": 1700.0, "deviation_hz": 500.0}
+QUIET_DB = 25.0
+HALF_A_BAUD = 0.5
+
+
+def block(samples: NDArray[Any], at: int = 0, lost: int = 0) -> IqBlock | AudioBlock:
+    start_utc_ns = round(at * 1e9 / air.RATE_HZ)
+    if np.iscomplexobj(samples):
+        return IqBlock(samples.astype(np.complex64), air.RATE_HZ, 437e6, start_utc_ns, lost)
+    return AudioBlock(samples.astype(np.float32), air.RATE_HZ, start_utc_ns, lost)
+
+
+def make(modulation: str, baudrate_bd: float, options: dict[str, Any], samples: NDArray[Any]) -> Any:
+    signal = "iq" if np.iscomplexobj(samples) else "audio"
+    return dsp.make_demodulator(modulation, baudrate_bd, options, signal, air.RATE_HZ)
+
+
+def demodulate(
+    modulation: str,
+    baudrate_bd: float,
+    samples: NDArray[Any],
+    cuts: Iterable[int] = (),
+    options: dict[str, Any] | None = None,
+) -> list[SymbolBlock]:
+    demodulator = make(modulation, baudrate_bd, options or {}, samples)
+    edges = [0, *sorted(cuts), len(samples)]
+    blocks: list[SymbolBlock] = []
+    for a, b in itertools.pairwise(edges):
+        blocks += demodulator.feed(block(samples[a:b], a))
+    return blocks + demodulator.flush()
+
+
+def streams(blocks: list[SymbolBlock]) -> dict[int, NDArray[np.float32]]:
+    parts: dict[int, list[NDArray[np.float32]]] = {}
+    for one in blocks:
+        parts.setdefault(one.stream, []).append(one.soft)
+    return {stream: np.concatenate(soft) for stream, soft in parts.items()}
+
+
+def frames(blocks: list[SymbolBlock], *, scrambled: bool = True) -> set[bytes]:
+    found: set[bytes] = set()
+    for soft in streams(blocks).values():
+        deframer = ax25.Deframer(ax25.Options(scrambler="g3ruh" if scrambled else "none", repair=False))
+        found |= {frame.data for frame in [*deframer.feed(soft), *deframer.flush()]}
+    return found
+
+
+def rng(seed: int = 1) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="module")
+def gfsk() -> air.Transmission:
+    return air.gfsk_bursts(4, rng())
+
+
+@pytest.fixture(scope="module")
+def bpsk() -> air.Transmission:
+    return air.bpsk_bursts(2, rng())
+
+
+@pytest.fixture(scope="module")
+def afsk() -> air.Transmission:
+    return air.afsk_bursts(2, rng())
+
+
+@pytest.mark.parametrize("offset_bauds", [-HALF_A_BAUD, 0.0, HALF_A_BAUD])
+def test_gfsk_frames_come_out_of_iq_wherever_the_carrier_is(gfsk: air.Transmission, offset_bauds: float) -> None:
+    samples = air.shifted(air.noisy_iq(gfsk, QUIET_DB, rng()), offset_bauds * 9600.0)
+    blocks = demodulate("fsk", 9600.0, samples)
+    assert frames(blocks) == set(gfsk.frames)
+
+
+def test_gfsk_at_11_db_is_heard_by_the_sequence_detector_alone(gfsk: air.Transmission) -> None:
+    blocks = demodulate("fsk", 9600.0, air.noisy_iq(gfsk, 11.0, rng()))
+    soft = streams(blocks)
+    sliced = frames([one for one in blocks if one.stream == 0])
+    detected = frames([one for one in blocks if one.stream == max(soft)])
+    assert detected == set(gfsk.frames)
+    assert len(sliced) < len(detected)
+
+
+@pytest.mark.parametrize("sense", [1.0, -1.0])
+def test_gfsk_frames_come_out_of_fm_audio_upright_and_inverted(gfsk: air.Transmission, sense: float) -> None:
+    audio = sense * air.noisy_fm_audio(gfsk, QUIET_DB, rng()) + 0.02
+    assert frames(demodulate("fsk", 9600.0, audio)) == set(gfsk.frames)
+
+
+@pytest.mark.parametrize("ppm", [-500.0, 500.0])
+def test_clock_errors_are_followed(ppm: float) -> None:
+    sent = air.gfsk_bursts(3, rng(), ppm=ppm)
+    assert frames(demodulate("fsk", 9600.0, air.noisy_iq(sent, QUIET_DB, rng()))) == set(sent.frames)
+
+
+@pytest.mark.parametrize("offset_hz", [-600.0, 0.0, 475.0])
+def test_bpsk_carrier_is_found_in_iq_and_reported(bpsk: air.Transmission, offset_hz: float) -> None:
+    blocks = demodulate("bpsk", 1200.0, air.shifted(air.noisy_iq(bpsk, QUIET_DB, rng()), offset_hz))
+    assert frames(blocks) == set(bpsk.frames)
+    best = max(blocks, key=lambda one: one.snr_db or -99.0)
+    assert best.frequency_offset_hz == pytest.approx(offset_hz, abs=5.0)
+
+
+@pytest.mark.parametrize("carrier_hz", [1200.0, 1500.0, 1975.0])
+def test_bpsk_carrier_is_found_in_audio(bpsk: air.Transmission, carrier_hz: float) -> None:
+    audio = air.shifted(bpsk.samples, carrier_hz).real
+    assert frames(demodulate("bpsk", 1200.0, audio + 0.02 * rng().standard_normal(len(audio)))) == set(bpsk.frames)
+
+
+def test_bpsk_snr_is_es_over_n0(bpsk: air.Transmission) -> None:
+    blocks = demodulate("bpsk", 1200.0, air.noisy_iq(bpsk, 12.0, rng()))
+    assert max(one.snr_db or -99.0 for one in blocks) == pytest.approx(12.0, abs=1.0)
+
+
+def test_afsk_frames_come_out_of_audio_and_of_fm_iq(afsk: air.Transmission) -> None:
+    audio = air.noisy_audio(afsk, QUIET_DB, rng())
+    assert frames(demodulate("afsk", 1200.0, audio, options=AFSK), scrambled=False) == set(afsk.frames)
+    iq = np.exp(2j * np.pi * np.cumsum(3000.0 * afsk.samples + 400.0) / air.RATE_HZ)
+    assert frames(demodulate("afsk", 1200.0, iq, options=AFSK), scrambled=False) == set(afsk.frames)
+
+
+def test_negative_deviation_turns_the_bits_over(afsk: air.Transmission) -> None:
+    audio = air.noisy_audio(afsk, QUIET_DB, rng())
+    upright = streams(demodulate("afsk", 1200.0, audio, options=AFSK))
+    turned = streams(demodulate("afsk", 1200.0, audio, options={**AFSK, "deviation_hz": -500.0}))
+    for stream, soft in upright.items():
+        inside = slice(300, len(soft) - 600)
+        agree = np.mean(np.sign(soft[inside]) == np.sign(turned[stream][inside]))
+        assert agree < 0.35  # noise between the bursts agrees half the time
+
+
+def test_differential_bpsk_gives_one_where_the_phase_stays(bpsk: air.Transmission) -> None:
+    samples = air.noisy_iq(bpsk, QUIET_DB, rng())
+    plain = streams(demodulate("bpsk", 1200.0, samples))[0]
+    products = streams(demodulate("bpsk", 1200.0, samples, options={"differential": True}))[0]
+    assert np.array_equal(np.sign(products[1:]), np.sign(plain[1:] * plain[:-1]))
+
+
+CASES = ("gfsk-iq", "gfsk-audio", "bpsk-iq", "bpsk-audio", "afsk-audio")
+
+
+def case(name: str) -> tuple[str, float, dict[str, Any], NDArray[Any]]:
+    if name == "gfsk-iq":
+        return "fsk", 9600.0, {}, air.noisy_iq(air.gfsk_bursts(1, rng()), QUIET_DB, rng())
+    if name == "gfsk-audio":
+        return "fsk", 9600.0, {}, air.noisy_fm_audio(air.gfsk_bursts(1, rng()), QUIET_DB, rng())
+    if name == "bpsk-iq":
+        return "bpsk", 1200.0, {}, air.noisy_iq(air.bpsk_bursts(1, rng()), QUIET_DB, rng())
+    if name == "bpsk-audio":
+        return "bpsk", 1200.0, {}, air.shifted(air.bpsk_bursts(1, rng()).samples, 1500.0).real
+    return "afsk", 1200.0, AFSK, air.noisy_audio(air.afsk_bursts(1, rng()), QUIET_DB, rng())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_any_cutting_of_the_input_gives_the_same_symbols(name: str) -> None:
+    modulation, baudrate_bd, options, samples = case(name)
+    whole = demodulate(modulation, baudrate_bd, samples, options=options)
+
+    @settings(max_examples=8, deadline=None)
+    @given(cuts=st.lists(st.integers(0, len(samples)), max_size=12))
+    def check(cuts: list[int]) -> None:
+        cut = demodulate(modulation, baudrate_bd, samples, cuts, options)
+        assert [one.stream for one in cut] == [one.stream for one in whole]
+        for a, b in zip(cut, whole, strict=True):
+            assert np.array_equal(a.soft, b.soft)
+            assert abs(a.start_utc_ns - b.start_utc_ns) < 10_000
+            assert a.first == b.first
+
+    check()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_burst_to_the_very_end_is_given_by_flush(name: str) -> None:
+    modulation, baudrate_bd, options, samples = case(name)
+    end = int(np.flatnonzero(np.abs(samples) > 0.3 * np.abs(samples).max())[-1])
+    blocks = demodulate(modulation, baudrate_bd, samples[: end + 1], options=options)
+    assert len(frames(blocks, scrambled=modulation != "afsk")) == 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_gap_begins_anew_and_is_marked(name: str) -> None:
+    modulation, baudrate_bd, options, samples = case(name)
+    demodulator = make(modulation, baudrate_bd, options, samples)
+    blocks = demodulator.feed(block(samples))
+    blocks += demodulator.feed(block(samples, at=10 * len(samples), lost=1000))
+    blocks += demodulator.flush()
+    for stream in streams(blocks):
+        firsts = [one.start_utc_ns for one in blocks if one.stream == stream and one.first]
+        assert len(firsts) == 2
+        assert firsts[1] >= round(10 * len(samples) * 1e9 / air.RATE_HZ)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("kind", ["silence", "nan", "infinite", "clipped", "loud", "dc"])
+def test_useless_input_gives_finite_symbols_and_no_frame(name: str, kind: str) -> None:
+    modulation, baudrate_bd, options, samples = case(name)
+    useless = {
+        "silence": np.zeros_like(samples),
+        "nan": np.full_like(samples, np.nan),
+        "infinite": np.where(np.arange(len(samples)) % 7 == 0, np.inf, samples),
+        "clipped": np.sign(samples.real) + 0 * samples,
+        "loud": samples * 1e9,
+        "dc": np.ones_like(samples),
+    }[kind]
+    for one in demodulate(modulation, baudrate_bd, useless, options=options):
+        assert np.all(np.isfinite(one.soft))
+        assert one.snr_db is None or np.isfinite(one.snr_db)
+    good_again = make(modulation, baudrate_bd, options, samples)
+    good_again.feed(block(useless))
+    blocks = good_again.feed(block(samples, at=len(useless))) + good_again.flush()
+    assert len(frames(blocks, scrambled=modulation != "afsk")) >= 1
+
+
+def test_time_of_symbols_is_that_of_the_signal(gfsk: air.Transmission) -> None:
+    bits = air.ax25_bits(gfsk.frames[0], 50, scrambled=True)
+    blocks = demodulate("fsk", 9600.0, air.noisy_iq(gfsk, QUIET_DB, rng()))
+    for stream in streams(blocks):
+        soft = np.concatenate([one.soft for one in blocks if one.stream == stream])
+        times = np.concatenate(
+            [one.start_utc_ns * 1e-9 + np.arange(len(one.soft)) / 9600.0 for one in blocks if one.stream == stream]
+        )
+        at = int(np.argmax(np.correlate(np.sign(soft[:4000]), 2.0 * bits - 1.0, "valid")))
+        assert times[at] == pytest.approx(0.2 + 0.5 / 9600.0, abs=1.0 / 9600.0)
+
+
+def test_names_and_options_are_refused_by_name() -> None:
+    assert set(dsp.modulation_names()) >= {"fsk", "afsk", "bpsk"}
+    with pytest.raises(LookupError, match="fks"):
+        dsp.load("fks")
+    with pytest.raises(ValueError, match="deviaton_hz"):
+        dsp.make_demodulator("fsk", 9600.0, {"deviaton_hz": 1}, "iq", 48_000.0)
+    with pytest.raises(ValueError, match="sample_rate_hz"):
+        dsp.make_demodulator("fsk", 9600.0, {}, "iq", 9_600.0)
+    with pytest.raises(ValueError, match="baudrate_bd"):
+        dsp.make_demodulator("fsk", float("nan"), {}, "iq", 48_000.0)
+    with pytest.raises(ValueError, match="deviation_hz"):
+        dsp.make_demodulator("afsk", 1200.0, {"deviation_hz": 0.0}, "audio", 48_000.0)
+
+
+def test_samples_of_another_kind_or_rate_are_refused() -> None:
+    demodulator = dsp.make_demodulator("fsk", 9600.0, {}, "iq", 48_000.0)
+    with pytest.raises(ValueError, match="iq"):
+        demodulator.feed(AudioBlock(np.zeros(10, np.float32), 48_000.0, 0))
+    with pytest.raises(ValueError, match="44100"):
+        demodulator.feed(IqBlock(np.zeros(10, np.complex64), 44_100.0, 0.0, 0))
+
+
+def test_importing_the_package_loads_neither_numpy_nor_numba() -> None:
+    code = "import sys, agent.dsp; sys.exit(any(m in sys.modules for m in ('numpy', 'numba')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
