@@ -250,7 +250,8 @@ class Pass:
 
     ``aos_utc_ns`` (``los_utc_ns``) is ``None`` when the satellite was already up at the start (is still up at
     the end) of the window searched. ``kind`` is ``always_up`` for one that neither rises nor sets in it.
-    ``tca_utc_ns`` is the moment of maximum elevation, geometric.
+    ``tca_utc_ns`` is the moment of maximum elevation, geometric. ``uncertainty_s`` bounds how early or late all
+    three may be, for the age of the elements.
     """
 
     satellite: str
@@ -266,6 +267,7 @@ class Pass:
     kind: Literal["pass", "always_up"] = "pass"
     element_age_d: float | None = None
     marking: str = "U"
+    uncertainty_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

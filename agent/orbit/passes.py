@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from agent.errors import AgentError
 from agent.orbit.elements import NS_PER_DAY, MeanElements
+from agent.orbit.history import ErrorBound, error_bound
 from agent.orbit.search.grid import NONE_NS, Batch, PassArrays, joined, sampled, search_batch
 from agent.orbit.sgp4 import ERRORS, initialise
 from agent.records import Pass, Station, UtcNs
@@ -71,10 +72,17 @@ def predict_passes(
     *,
     min_elevation_deg: float = 0.0,
     names: Mapping[int, str] | None = None,
+    bounds: Mapping[int, ErrorBound] | None = None,
 ) -> PassPrediction:
     """Predict every pass of every satellite over one station, in order of time; see ``predict_for_stations``."""
     return predict_for_stations(
-        elements, [station], start_utc_ns, end_utc_ns, min_elevation_deg=min_elevation_deg, names=names
+        elements,
+        [station],
+        start_utc_ns,
+        end_utc_ns,
+        min_elevation_deg=min_elevation_deg,
+        names=names,
+        bounds=bounds,
     )[0]
 
 
@@ -86,10 +94,12 @@ def predict_for_stations(
     *,
     min_elevation_deg: float = 0.0,
     names: Mapping[int, str] | None = None,
+    bounds: Mapping[int, ErrorBound] | None = None,
 ) -> list[PassPrediction]:
     """Predict the passes over several stations; a propagation serves them all.
 
-    ``names`` replaces the elements' names by catalogue number. Raises ``AgentError`` for a window that ends
+    ``names`` replaces the elements' names by catalogue number; ``bounds`` gives error bounds grown from histories
+    of sets (without one a set is judged by its drag alone). Raises ``AgentError`` for a window that ends
     before it starts and for a threshold that is no elevation.
     """
     check_window(start_utc_ns, end_utc_ns)
@@ -111,15 +121,21 @@ def predict_for_stations(
             notes[k].append(PassNote(named[index].name, named[index].norad, reason, station.name))
     arrays = joined(parts).in_order()
     ends = np.searchsorted(arrays.station, np.arange(len(stations) + 1))
-    records = to_records(arrays, named, stations)
+    limits = [(bounds or {}).get(s.norad) or error_bound([s]) for s in named]
+    records = to_records(arrays, named, stations, limits)
     return [
         PassPrediction(tuple(records[ends[k] : ends[k + 1]]), tuple(notes[k]), tuple(boxes[k]))
         for k in range(len(stations))
     ]
 
 
-def to_records(arrays: PassArrays, elements: Sequence[MeanElements], stations: Sequence[Station]) -> list[Pass]:
-    """Make a record of each pass, in the arrays' order."""
+def to_records(
+    arrays: PassArrays,
+    elements: Sequence[MeanElements],
+    stations: Sequence[Station],
+    bounds: Sequence[ErrorBound],
+) -> list[Pass]:
+    """Make a record of each pass, in the arrays' order; ``bounds`` stand in the order of ``elements``."""
     epochs = np.array([s.epoch_utc_ns for s in elements], dtype=np.int64)
     age = (arrays.tca_utc_ns - epochs[arrays.satellite]) / NS_PER_DAY if len(arrays) else np.empty(0)
     columns = zip(
@@ -152,6 +168,7 @@ def to_records(arrays: PassArrays, elements: Sequence[MeanElements], stations: S
                 los_azimuth if has_set else None,
                 "always_up" if always_up else "pass",
                 age_d,
+                uncertainty_s=bounds[i].seconds(age_d),
             )
         )
     return records

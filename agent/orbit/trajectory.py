@@ -1,8 +1,8 @@
 """Passes, look angles and Doppler of objects known by an ephemeris: from a low orbit to a lunar orbiter.
 
 Adds to a tabulated trajectory what distance brings: the light time (1.3 s from the Moon), and the Moon itself,
-behind which a spacecraft is silent. Frames that can be turned are EME2000 and its kin, TEME and ITRF; centres are the
-Earth and the Moon. Elevations are of the place where the object was when its signal left.
+behind which a spacecraft is silent. Frames that can be turned are EME2000 and its kin, TEME and ITRF; centres
+are the Earth and the Moon. Elevations are of the place where the object was when its signal left.
 """
 
 from __future__ import annotations
