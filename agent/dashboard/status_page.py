@@ -51,7 +51,7 @@ class StatusPage:
         except OSError as exc:
             await self._runner.cleanup()
             raise AgentError(
-                f"the status page cannot listen on {self.host}:{self.port}: {exc.strerror}; choose another --http-port"
+                f"the page cannot listen on {self.host}:{self.port}: {exc.strerror}; choose another --http-port"
             ) from exc
         return self
 
