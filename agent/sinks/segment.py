@@ -110,6 +110,7 @@ class Segment:
         self.writable = writable
         self.suspect = False
         self._connection = connection
+        self._jumps: list[tuple[int, int]] | None = None
 
     @classmethod
     def create(
@@ -180,7 +181,8 @@ class Segment:
                 self._connection.executemany("REPLACE INTO cursor VALUES (?, ?)", cursors.items())
                 self._connection.executemany("REPLACE INTO counter VALUES (?, ?)", counters.items())
                 if jump is not None:
-                    execute("INSERT INTO jump VALUES (?, ?)", jump)
+                    execute("REPLACE INTO jump VALUES (?, ?)", jump)
+                    self._jumps = None
                 execute("COMMIT")
         except AgentError:
             self.distrust()
@@ -242,8 +244,10 @@ class Segment:
 
     def jumps(self) -> list[tuple[int, int]]:
         """Return the places where the sequence was advanced on purpose: (last before, first after)."""
-        with _translated(self.path):
-            return list(self._connection.execute("SELECT after, next FROM jump ORDER BY after"))
+        if self._jumps is None:
+            with _translated(self.path):
+                self._jumps = list(self._connection.execute("SELECT after, next FROM jump ORDER BY after"))
+        return self._jumps
 
     def check(self) -> None:
         """Look through the file's structure; raises ``Damaged``."""

@@ -29,6 +29,7 @@ from typing import Final, Self
 from agent.errors import AgentError, SinkUnavailable
 from agent.sinks import sequence
 from agent.sinks.archived import Packed, Row
+from agent.sinks.quarantine import Remains, State, is_whole, replace_damaged
 from agent.sinks.salvage import salvage_rows
 from agent.sinks.segment import Damaged, Segment, StorageFault, fault_of
 from agent.sinks.segment_files import SegmentFiles, content, has_log, log_of, octets_of, unlink
@@ -51,6 +52,7 @@ class Segments:
         """For the archive's life: evicted_acked, evicted_unacked, lost, damaged, salvaged, quarantined."""
         self.cursors: dict[str, int] = {}
         self.next_seq = 1
+        self._last_seq: int | None = None
         self.writable = writable
         self._max_octets = max_mb << 20
         self._segment_octets = min(SEGMENT_MB << 20, self._max_octets // 8)
@@ -62,6 +64,8 @@ class Segments:
         self._jump: tuple[int, int] | None = None
         self._surveyed_s = 0.0
         self._current: Segment | None = None
+        self._follows: dict[Path, int] = {}
+        self._salvaged: set[Path] = set()
         self._told: dict[str, int] = {}
         self._counted: dict[str, int] = {}
         self.destinations: set[str] = set()
@@ -174,6 +178,7 @@ class Segments:
                     raise
                 told = told or self._take_state_of(path)
                 last = max(last, first - 1, self._quarantine(first, path, damage))
+        self._last_seq = last
         reserved = sequence.read_reservation(self.directory)
         if reserved is None:
             self.next_seq = last + sequence.LEAP if self._starts else 1
@@ -240,6 +245,7 @@ class Segments:
         self._counted.update(counted)
         if rows:
             self._jump = None
+            self._last_seq = through
             self.next_seq = through + 1
         return rows
 
@@ -272,14 +278,15 @@ class Segments:
 
     def _create(self, path: Path) -> Segment:
         created = Segment.create(
-            path,
-            identity={"archive": self.identity.archive, "station": self.identity.station},
-            cursors=self.cursors,
-            counters=self.counters,
+            path, identity=self._told_identity(self._last_seq or 0), cursors=self.cursors, counters=self.counters
         )
         self._told, self._counted = dict(self.cursors), dict(self.counters)
         self._open[path] = created
         return created
+
+    def _told_identity(self, follows: int) -> dict[str, str]:
+        """Say whose segment it is, and after which number: so that a segment's lost end is noticed by the next."""
+        return {"archive": self.identity.archive, "station": self.identity.station, "follows": str(follows)}
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -295,16 +302,20 @@ class Segments:
             if place is None:
                 break
             first, path, before = place
+            after = max(seq, first - 1)
             try:
-                rows = self._segment(path).rows_after(max(seq, first - 1), limit - len(found), before=before)
+                rows = self._segment(path).rows_after(after, limit - len(found), before=before)
+                if path not in tried and not self._is_whole(
+                    path, after, rows, full=len(rows) == limit - len(found)
+                ):
+                    raise Damaged(f"{path.name}: records are missing")
             except Damaged as damage:
-                if not self.writable or path in tried:
-                    log.warning("segment %s cannot be read: %s", path.name, damage)
-                    rows = []
-                else:
-                    tried.add(path)
+                tried.add(path)
+                if self.writable and path not in self._salvaged:
                     self._quarantine(first, path, damage)
                     continue
+                log.warning("%s: read as far as it can be", damage)
+                rows = self._rows_in_spite_of(path, after, before)
             for row in rows:
                 if isinstance(row, Row):
                     found.append(row)
@@ -317,6 +328,29 @@ class Segments:
                     break
                 seq = before - 1
         return found
+
+    def _is_whole(self, path: Path, after: int, rows: Sequence[Row | int], *, full: bool) -> bool:
+        """Whether the rows read of a segment are all that were written: a flipped bit may hide some of them."""
+        last = None if full else self._last_of(path)
+        return is_whole(after, rows, last, self._segment(path).jumps())
+
+    def _last_of(self, path: Path) -> int | None:
+        """Return the last number a segment must hold, as the next one says; ``None`` when that is not known."""
+        index = next(place for place, (_, known) in enumerate(self._starts) if known == path)
+        if index + 1 == len(self._starts):
+            return self._last_seq if self.writable else None
+        following = self._starts[index + 1][1]
+        if following not in self._follows:
+            try:
+                self._follows[following] = int(self._segment(following).identity()["follows"])
+            except (AgentError, KeyError, ValueError):
+                return None
+        return self._follows[following]
+
+    def _rows_in_spite_of(self, path: Path, after: int, before: int | None) -> list[Row | int]:
+        """Read a damaged segment page by page, without changing anything."""
+        rows = salvage_rows(content(path), content(log_of(path)))
+        return [row for row in rows if row.seq > after and (before is None or row.seq < before)]
 
     def read_before(self, seq: int, limit: int) -> list[Row]:
         """Read the last ``limit`` intact rows before ``seq``, newest first."""
@@ -400,19 +434,26 @@ class Segments:
     def _quarantine(self, first: int, path: Path, damage: Damaged) -> int:
         """Set a damaged segment aside, salvage its intact rows in its place, return the last number."""
         log.warning("%s: set aside to quarantine/, salvaging", damage)
+        database, logged = content(path), content(log_of(path))  # before closing: SQLite may tidy up as it closes
+        last = self._last_of(path)
+        jumps = None
+        if path in self._open:
+            with suppress(AgentError):
+                jumps = self._open[path].jumps()
         self._close_file(path)
-        index = next(place for place, (_, known) in enumerate(self._starts) if known == path)
-        before = self._starts[index + 1][0] if index + 1 < len(self._starts) else 1 << 62
-        rows = [row for row in salvage_rows(content(path), content(log_of(path))) if first <= row.seq < before]
-        self._files.set_aside(path)
         self.counters["quarantined"] += 1
-        self.counters["salvaged"] += len(rows)
-        replacement = self._create(path)
-        for start in range(0, len(rows), 1000):
-            replacement.append(rows[start : start + 1000], cursors={}, counters={})
-        replacement.seal()
-        log.warning("%s: %d records salvaged", path.name, len(rows))
-        return rows[-1].seq if rows else first - 1
+        follows = self._follows.get(path, first - 1)
+        done = replace_damaged(
+            self._files,
+            path,
+            Remains(database, logged, first, last, jumps),
+            State(self._told_identity(follows), self.cursors, self.counters),
+        )
+        self._salvaged.add(path)
+        self.counters["salvaged"] += done.rows
+        self.counters["damaged"] += done.missing
+        log.warning("%s: %d records salvaged, %d are lost", path.name, done.rows, done.missing)
+        return done.last_seq
 
     def _count_damaged(self, seq: int) -> None:
         if seq not in self._damaged_seqs:
