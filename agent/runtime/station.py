@@ -26,12 +26,7 @@ from agent.orbit.doppler import DopplerCurve
 from agent.receiver import Receiver
 from agent.records import (
     Alarm,
-    AudioBlock,
     Frame,
-    HealthStatus,
-    IqBlock,
-    LinkStatus,
-    LookAngles,
     PacketRecord,
     ParameterReport,
     PassEvent,
@@ -39,6 +34,7 @@ from agent.records import (
     Station,
 )
 from agent.runtime import host
+from agent.runtime.announcer import Announcer, source_values
 from agent.runtime.feed import Feed
 from agent.runtime.orders import Orders
 from agent.runtime.passes import PassWatch, Sky
@@ -46,7 +42,6 @@ from agent.sinks import payloads
 from agent.sinks.archive import Archive, ArchiveStats
 from agent.sinks.embedded_broker import EmbeddedBroker
 from agent.sinks.publisher import Publisher
-from agent.sinks.schema import schema_message
 from agent.sources import OctetTable, SourceTable, make_source, read_table
 
 log = logging.getLogger("agent")
@@ -103,7 +98,7 @@ class Agent:
         self.frames: Counter[str] = Counter()
         self.monitor = Monitor(config.satellites)
         self.feeds: list[Feed] = []
-        self.publishers: list[Publisher] = []
+        self.announcer = Announcer()
         self.watch: PassWatch | None = None
         self.http_port = http_port if http_port is not None else config.file.http_port
         self._tables = check_station(config)
@@ -134,13 +129,13 @@ class Agent:
                     boot=self.boot,
                 )
             )
-            self.publishers = [self._publisher(broker, self._archive) for broker in brokers]
+            self.announcer.publishers = [self._publisher(broker, self._archive) for broker in brokers]
             self.feeds = [self._feed(index, table) for index, table in enumerate(self._tables)]
             self.watch = self._pass_watch()
-            self._publish_schemas()
+            self.announcer.schemas(self.config.satellites)
             await self._restore_alarms(self._archive)
             orders = Orders(self.monitor, self._archive, keep=self._keep_durable, spectrum=self._show_spectrum)
-            for publisher in self.publishers:
+            for publisher in self.announcer.publishers:
                 publisher.on_command = orders.carry_out
             if self.http_port is not None:
                 from agent.dashboard.status_page import StatusPage
@@ -174,7 +169,8 @@ class Agent:
         async with asyncio.TaskGroup() as outer:
             self._group = outer
             publishing = [
-                outer.create_task(item.run(), name=f"publisher {item.broker.name}") for item in self.publishers
+                outer.create_task(item.run(), name=f"publisher {item.broker.name}")
+                for item in self.announcer.publishers
             ]
             ticking = [
                 outer.create_task(self._tick(), name="health tick"),
@@ -218,14 +214,7 @@ class Agent:
                 self._sort(self.monitor.observe(record), durable, live)
         await self._keep(durable, [record for record in live if not isinstance(record, PacketRecord)])
         for feed in self.feeds:
-            for transmitter, symbols in feed.receiver.take_symbols():
-                if transmitter.slug is not None:
-                    name = transmitter.downlink.name
-                    self._publish(
-                        payloads.symbols_message(
-                            transmitter.slug, name, symbols, time.time_ns(), transmitter.marking
-                        )
-                    )
+            self.announcer.symbols(feed)
 
     @staticmethod
     def _sort(judged: Sequence[Record], durable: list[Record], live: list[Record]) -> None:
@@ -235,7 +224,7 @@ class Agent:
     async def _keep(self, durable: Sequence[Record], live: Sequence[Record]) -> None:
         """Write what lasts, then publish what is live: nothing is announced before it is kept."""
         if not durable:
-            self._publish_live(live)
+            self.announcer.live(live)
             return
         await self._room.acquire()
         task = self._group.create_task(self._write(durable, live), name="archive write")
@@ -251,17 +240,11 @@ class Agent:
         if not self.first_reading.is_set() and any(isinstance(record, ParameterReport) for record in durable):
             self.first_reading.set()
             log.info("first reading after %.2f s", (time.time_ns() - self.started_utc_ns) / 1e9)
-        self._publish_live(live)
+        self.announcer.live(live)
 
     async def _all_written(self) -> None:
         while self._writes:
             await asyncio.gather(*self._writes)
-
-    def _publish_live(self, records: Sequence[Record]) -> None:
-        for record in records:
-            if isinstance(record, HealthStatus | LinkStatus | LookAngles):
-                for publisher in self.publishers:
-                    publisher.publish_state(record)
 
     # -- what the station says of itself -------------------------------------------------------------------
 
@@ -289,9 +272,9 @@ class Agent:
         while True:
             if self._archive is not None:
                 self._archive_stats = await self._archive.stats()
-            self._publish(payloads.station_message(self._station_values(), time.time_ns()))
+            self.announcer.state(payloads.station_message(self._station_values(), time.time_ns()))
             for feed in self.feeds:
-                self._source_changed(feed)
+                self.announcer.source(feed)
             await asyncio.sleep(STATION_EVERY_S)
 
     def _station_values(self) -> dict[str, int | float | bool | str | None]:
@@ -322,40 +305,14 @@ class Agent:
             "ts": time.time_ns() // 1_000_000,
             **self._station_values(),
             "frames_by_satellite": dict(self.frames),
-            "sources": {feed.source_id: self._source(feed) for feed in self.feeds},
+            "sources": {feed.source_id: source_values(feed) for feed in self.feeds},
             "brokers": {
                 item.broker.name: {"connected": item.connected, "trouble": item.failure or None, **item.counters}
-                for item in self.publishers
+                for item in self.announcer.publishers
             },
             "next_passes": [payloads.pass_object(item) for item in sky.passes[:20]],
             "no_passes": dict(sky.notes),
         }
-
-    def _source(self, feed: Feed) -> dict[str, int | float | bool | str | None]:
-        state = feed.state
-        return {
-            "online": state.online,
-            "ended": state.ended,
-            "last_ts": None if state.last_utc_ns is None else state.last_utc_ns // 1_000_000,
-            "blocks": state.blocks,
-            "units": state.units,
-            "dropped": state.dropped,
-            "frames": state.frames,
-            "rejected": sum(feed.receiver.rejected.values()),
-            "outside_band": ",".join(feed.receiver.outside_band) or None,
-            "error": state.error,
-        }
-
-    def _source_changed(self, feed: Feed) -> None:
-        self._publish(payloads.source_message(feed.source_id, self._source(feed), time.time_ns()))
-
-    def _publish_spectrum(self, feed: Feed, block: IqBlock | AudioBlock, line: list[float]) -> None:
-        wide_hz, center_hz = block.sample_rate_hz, 0.0
-        if isinstance(block, AudioBlock):
-            wide_hz, center_hz = wide_hz / 2, wide_hz / 4
-        else:
-            center_hz = block.center_frequency_hz
-        self._send(payloads.spectrum_message(feed.source_id, line, center_hz, wide_hz, block.start_utc_ns))
 
     def _show_spectrum(self, source: str, seconds: float) -> bool:
         for feed in self.feeds:
@@ -363,24 +320,6 @@ class Agent:
                 feed.show_spectrum(seconds)
                 return True
         return False
-
-    def _publish(self, *messages: payloads.Message) -> None:
-        for publisher in self.publishers:
-            for message in messages:
-                publisher.set_message(message)
-
-    def _send(self, message: payloads.Message) -> None:
-        for publisher in self.publishers:
-            publisher.send(message)
-
-    def _publish_schemas(self) -> None:
-        for slug, satellite in self.config.satellites.items():
-            for publisher in self.publishers:
-                if not publisher.broker.satellites or slug in publisher.broker.satellites:
-                    publisher.set_message(schema_message(slug, satellite))
-
-    def _publish_next(self, sky: Sky) -> None:
-        self._publish(*payloads.pass_messages(sky.passes, time.time_ns()))
 
     # -- making the parts ----------------------------------------------------------------------------------
 
@@ -402,8 +341,8 @@ class Agent:
             lambda: make_source(table, place)[1],
             receiver,
             self._take,
-            changed=self._source_changed,
-            spectrum=self._publish_spectrum,
+            changed=self.announcer.source,
+            spectrum=self.announcer.spectrum,
             lossless=options.kind == "recording",
             octets=octets,
         )
@@ -429,7 +368,7 @@ class Agent:
             ahead_h=passes.ahead_h,
             min_elevation_deg=passes.min_elevation_deg,
             announce=self._take,
-            publish_next=self._publish_next,
+            publish_next=self.announcer.passes,
             frames_of=lambda slug: self.frames[slug],
             in_view=lambda slug, up: self.monitor.set_in_view(slug, up, time.time_ns()),
             follow=self._follow,
