@@ -33,7 +33,10 @@ _ABORT, _MISALIGNED, _LONG, _NO_FLAG, _BAD_HEADER = -1, -2, -3, -4, -5
 MEMORY = 24
 """Channel symbols before a frame that its first bits may depend on (G3RUH with NRZI needs 18)."""
 WEAKEST = 24
-"""How many of a candidate's least certain symbols the patterns may invert."""
+"""How many of a candidate's least certain units the patterns may invert: a symbol, or a pair."""
+SAME_WEIGHT = 0.05
+"""Neighbours whose magnitudes differ by no more than this share are a pair: a sequence detector doubts its
+errors two by two, and gives both the weight of the one decision."""
 REGULAR_OCTETS = 11
 """Of the twelve callsign octets of an AX.25 header, how many must look like one."""
 PROMISING_OCTETS = 7
@@ -102,7 +105,7 @@ def _decode(  # pragma: no cover
     max_octets: int,
     header_octets: int,
 ) -> tuple[int, int]:
-    """Decode channel bits from the end of an opening flag up to the first flag.
+    """Decode channel bits from the end of an opening flag up to the first flag behind two octets.
 
     Returns the number of octets with the FCS, or the reason (negative) and, where it ended, the index behind
     the flag; for a failure the number of octets that were complete.
@@ -128,6 +131,12 @@ def _decode(  # pragma: no cover
                 continue
             if ones == 6:
                 # The flag's first six bits were taken for data: a zero and five ones.
+                if count < 6 + 16:
+                    # Another opening flag, one that repair has restored.
+                    ones = 0
+                    count = 0
+                    octet = 0
+                    continue
                 if (count - 6) & 7 or count < 6:
                     return _MISALIGNED, count >> 3
                 return (count - 6) >> 3, i + 1
@@ -177,6 +186,65 @@ def _find_weakest(  # pragma: no cover
     return kept
 
 
+@njit(
+    "int64(float32[::1], int64, int64, int64[::1], float32[::1], int64[:, ::1], float32[::1])",
+    nogil=True,
+    cache=True,
+)
+def _make_units(  # pragma: no cover
+    ring: NDArray[np.float32],
+    last: int,
+    kept: int,
+    places: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    units: NDArray[np.int64],
+    unit_weights: NDArray[np.float32],
+) -> int:
+    """Turn the weakest symbols into units, weakest first: [place, second place or -1]; returns how many."""
+    mask = ring.size - 1
+    count = 0
+    for k in range(kept):
+        place = places[k]
+        weight = weights[k]
+        next_weight = abs(ring[(place + 1) & mask]) if place + 1 < last else np.float32(np.inf)
+        paired = abs(next_weight - weight) <= SAME_WEIGHT * weight
+        if not paired and place > 0:
+            paired = abs(abs(ring[(place - 1) & mask]) - weight) <= SAME_WEIGHT * weight
+            second = 0
+        else:
+            second = 1 if paired else 0
+        # One half of a pair alone is the less likely error, and is tried later.
+        for pair in range(second, -1, -1):
+            own = weight if pair or not paired else np.float32(2.0) * weight
+            j = count
+            if count < WEAKEST:
+                count += 1
+            elif own < unit_weights[count - 1]:
+                j = count - 1
+            else:
+                continue
+            while j > 0 and unit_weights[j - 1] > own:
+                unit_weights[j] = unit_weights[j - 1]
+                units[j, 0] = units[j - 1, 0]
+                units[j, 1] = units[j - 1, 1]
+                j -= 1
+            unit_weights[j] = own
+            units[j, 0] = place
+            units[j, 1] = place + 1 if pair else -1
+    return count
+
+
+@njit("void(uint8[::1], int64, int64[::1], int64[:, ::1])", nogil=True, cache=True)
+def _invert(  # pragma: no cover
+    bits: NDArray[np.uint8], first: int, pattern: NDArray[np.int64], units: NDArray[np.int64]
+) -> None:
+    for j in range(1, pattern[0] + 1):
+        unit = pattern[j]
+        bits[units[unit, 0] - first] ^= 1
+        if units[unit, 1] >= 0:
+            bits[units[unit, 1] - first] ^= 1
+
+
 @njit("UniTuple(float64, 2)(float32[::1], int64, int64)", nogil=True, cache=True)
 def _judge_noise(  # pragma: no cover
     ring: NDArray[np.float32], first: int, last: int
@@ -220,8 +288,10 @@ def _repair(  # pragma: no cover
     """Try the patterns from each kept flag, latest first; returns where the repaired frame ends, or -1."""
     here = state[POSITION]
     min_bits = 8 * (parameters[MIN_OCTETS] + 2) + 7
-    places = np.empty(WEAKEST, np.int64)
-    weights = np.empty(WEAKEST, np.float32)
+    places = np.empty(2 * WEAKEST, np.int64)
+    weights = np.empty(2 * WEAKEST, np.float32)
+    units = np.empty((WEAKEST, 2), np.int64)
+    unit_weights = np.empty(WEAKEST, np.float32)
     for k in range(state[FLAGS] - 1, -1, -1):
         start = state[FIRST_FLAG + k]
         if here - start < min_bits:
@@ -239,6 +309,7 @@ def _repair(  # pragma: no cover
         if _regular_octets(octets, min(complete, 14)) < PROMISING_OCTETS:
             continue
         kept = _find_weakest(ring, start, here, places, weights)
+        kept = _make_units(ring, here, kept, places, weights, units, unit_weights)
         scale, log_none = _judge_noise(ring, start, here)
         tried = math.exp(log_none)
         for row in range(patterns.shape[0]):
@@ -248,14 +319,13 @@ def _repair(  # pragma: no cover
             # How likely these symbols, and no others, are wrong; and that none of the patterns so far was right.
             log_likely = log_none
             for j in range(1, size + 1):
-                log_likely -= scale * weights[patterns[row, j]]
+                log_likely -= scale * unit_weights[patterns[row, j]]
             likely = math.exp(log_likely)
             rest = max(LEAST_REST, 1.0 - tried)
             tried += likely
             if likely * 65536.0 < SURENESS * rest:
                 continue
-            for j in range(1, size + 1):
-                bits[places[patterns[row, j]] - first] ^= 1
+            _invert(bits, first, patterns[row], units)
             count, index = _decode(
                 bits,
                 MEMORY,
@@ -266,13 +336,15 @@ def _repair(  # pragma: no cover
                 parameters[MAX_OCTETS],
                 REGULAR_OCTETS,
             )
-            for j in range(1, size + 1):
-                bits[places[patterns[row, j]] - first] ^= 1
+            _invert(bits, first, patterns[row], units)
             if count >= parameters[MIN_OCTETS] + 2 and _fcs_is_good(octets, count):
                 found[FOUND_OFFSET] = start - 8
                 found[FOUND_SPAN] = first + index - (start - 8)
                 found[FOUND_OCTETS] = count - 2
                 found[FOUND_CORRECTED] = size
+                for j in range(1, size + 1):
+                    if units[patterns[row, j], 1] >= 0:
+                        found[FOUND_CORRECTED] += 1
                 return int(first + index)
     return -1
 
