@@ -104,7 +104,7 @@ class Chain(Protocol):
 
 
 class Streaming:
-    """Drive a chain hop by hop, and begin a new one behind every gap."""
+    """Drive a chain hop by hop, and begin a new one behind every gap and every hop of silence."""
 
     def __init__(self, intake: Intake, begin: Callable[[int], Chain]) -> None:
         """``begin`` makes a chain for a stream that starts at a time in UTC nanoseconds."""
@@ -130,8 +130,11 @@ class Streaming:
 
     def _through(self, hop: Hop) -> list[SymbolBlock]:
         out: list[SymbolBlock] = []
-        if hop.restart or self._chain is None:
+        if hop.restart:
             out += self._end()
+        if not hop.samples.any():  # squelched: silence ends what was there and costs nothing
+            return out + self._end()
+        if self._chain is None:
             self._chain = self._begin(hop.start_utc_ns)
         return out + self._chain.feed(hop.samples)
 

@@ -231,6 +231,16 @@ def test_useless_input_gives_finite_symbols_and_no_frame(name: str, kind: str) -
     assert len(frames(blocks, scrambled=modulation != "afsk")) >= 1
 
 
+def test_digital_silence_gives_no_symbols_and_ends_what_was_before(gfsk: air.Transmission) -> None:
+    burst = air.noisy_iq(gfsk, QUIET_DB, rng())
+    demodulator = make("fsk", 9600.0, {}, burst)
+    before = demodulator.feed(block(burst))
+    before += demodulator.feed(block(np.zeros(2 * air.RATE_HZ, np.complex64), at=len(burst)))
+    assert frames(before) == set(gfsk.frames)
+    assert demodulator.feed(block(np.zeros(2 * air.RATE_HZ, np.complex64), at=len(burst) + 2 * air.RATE_HZ)) == []
+    assert demodulator.flush() == []
+
+
 def test_time_of_symbols_is_that_of_the_signal(gfsk: air.Transmission) -> None:
     bits = air.ax25_bits(gfsk.frames[0], 50, scrambled=True)
     blocks = demodulate("fsk", 9600.0, air.noisy_iq(gfsk, QUIET_DB, rng()))
