@@ -8,6 +8,9 @@ from the ring. A candidate that fails is tried again with its least certain symb
 a pattern table, from each of the last opening flags (an error inside a frame can look like a flag or an
 abort). A pattern counts only when the frame then ends on a flag with a good FCS and its header is an AX.25
 header, so that noise does not become frames.
+
+Only the entry has a signature and a place in the cache: its helpers are compiled into it, and a warm start
+loads one function instead of a dozen.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ LEAST_REST = 1e-3
 FOUND_OFFSET, FOUND_SPAN, FOUND_OCTETS, FOUND_CORRECTED, FOUND_SIZE = 0, 1, 2, 3, 4
 
 
-@njit("int64(int64)", nogil=True, cache=True)
+@njit(nogil=True)
 def _parity(value: int) -> int:  # pragma: no cover
     value ^= value >> 16
     value ^= value >> 8
@@ -60,7 +63,7 @@ def _parity(value: int) -> int:  # pragma: no cover
     return value & 1
 
 
-@njit("boolean(int64)", nogil=True, cache=True)
+@njit(nogil=True)
 def _callsign_character(c: int) -> bool:  # pragma: no cover
     # Letters, digits and space; some satellites send lower case, '-', '/' or '_'.
     return (
@@ -68,7 +71,7 @@ def _callsign_character(c: int) -> bool:  # pragma: no cover
     )
 
 
-@njit("int64(uint8[::1], int64)", nogil=True, cache=True)
+@njit(nogil=True)
 def _regular_octets(octets: NDArray[np.uint8], count: int) -> int:  # pragma: no cover
     """Count callsign octets that look like one: shifted as AX.25 wants them, or plain as some send them."""
     shifted = 0
@@ -82,7 +85,7 @@ def _regular_octets(octets: NDArray[np.uint8], count: int) -> int:  # pragma: no
     return max(shifted, plain)
 
 
-@njit("boolean(uint8[::1], int64)", nogil=True, cache=True)
+@njit(nogil=True)
 def _fcs_is_good(octets: NDArray[np.uint8], count: int) -> bool:  # pragma: no cover
     register = 0xFFFF
     for i in range(count):
@@ -92,9 +95,7 @@ def _fcs_is_good(octets: NDArray[np.uint8], count: int) -> bool:  # pragma: no c
     return register == 0xF0B8
 
 
-@njit(
-    "UniTuple(int64, 2)(uint8[::1], int64, int64, int64, int64, uint8[::1], int64, int64)", nogil=True, cache=True
-)
+@njit(nogil=True)
 def _decode(  # pragma: no cover
     bits: NDArray[np.uint8],
     begin: int,
@@ -152,7 +153,7 @@ def _decode(  # pragma: no cover
     return _NO_FLAG, count >> 3
 
 
-@njit("void(float32[::1], int64, int64, uint8[::1])", nogil=True, cache=True)
+@njit(nogil=True)
 def _load_bits(  # pragma: no cover
     ring: NDArray[np.float32], first: int, last: int, bits: NDArray[np.uint8]
 ) -> None:
@@ -161,7 +162,7 @@ def _load_bits(  # pragma: no cover
         bits[i - first] = 1 if ring[i & mask] > 0 else 0
 
 
-@njit("int64(float32[::1], int64, int64, int64[::1], float32[::1])", nogil=True, cache=True)
+@njit(nogil=True)
 def _find_weakest(  # pragma: no cover
     ring: NDArray[np.float32], first: int, last: int, places: NDArray[np.int64], weights: NDArray[np.float32]
 ) -> int:
@@ -186,11 +187,7 @@ def _find_weakest(  # pragma: no cover
     return kept
 
 
-@njit(
-    "int64(float32[::1], int64, int64, int64[::1], float32[::1], int64[:, ::1], float32[::1])",
-    nogil=True,
-    cache=True,
-)
+@njit(nogil=True)
 def _make_units(  # pragma: no cover
     ring: NDArray[np.float32],
     last: int,
@@ -234,7 +231,7 @@ def _make_units(  # pragma: no cover
     return count
 
 
-@njit("void(uint8[::1], int64, int64[::1], int64[:, ::1])", nogil=True, cache=True)
+@njit(nogil=True)
 def _invert(  # pragma: no cover
     bits: NDArray[np.uint8], first: int, pattern: NDArray[np.int64], units: NDArray[np.int64]
 ) -> None:
@@ -245,7 +242,7 @@ def _invert(  # pragma: no cover
             bits[units[unit, 1] - first] ^= 1
 
 
-@njit("UniTuple(float64, 2)(float32[::1], int64, int64)", nogil=True, cache=True)
+@njit(nogil=True)
 def _judge_noise(  # pragma: no cover
     ring: NDArray[np.float32], first: int, last: int
 ) -> tuple[float, float]:
@@ -271,11 +268,7 @@ def _judge_noise(  # pragma: no cover
     return scale, log_none
 
 
-@njit(
-    "int64(float32[::1], int64[::1], uint8[::1], uint8[::1], int64[:, ::1], int64[::1], int64[::1])",
-    nogil=True,
-    cache=True,
-)
+@njit(nogil=True)
 def _repair(  # pragma: no cover
     ring: NDArray[np.float32],
     state: NDArray[np.int64],
@@ -349,11 +342,7 @@ def _repair(  # pragma: no cover
     return -1
 
 
-@njit(
-    "boolean(float32[::1], int64[::1], uint8[::1], uint8[::1], int64[:, ::1], int64[::1], int64[::1], int64[::1])",
-    nogil=True,
-    cache=True,
-)
+@njit(nogil=True)
 def _close(  # pragma: no cover
     ring: NDArray[np.float32],
     state: NDArray[np.int64],
