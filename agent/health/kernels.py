@@ -1,18 +1,21 @@
 """The inner loop of limit checking, over any number of parameters at once.
 
-``judge`` gives the instant verdict on every value; ``step`` gives it too and carries each alarm's persistence,
-change and hysteresis along. Arrays only; ``limits`` makes them and names what the numbers mean. Semantics: XTCE 1.2
-(OMG SpaceSystem) §NumericAlarmType with the choices written in ``docs/health.md``.
+``step`` gives the instant verdict on every value and carries each alarm's persistence, change and hysteresis along.
+Arrays only; ``limits`` makes them and names what the numbers mean. Semantics: XTCE 1.2 (OMG SpaceSystem)
+§NumericAlarmType with the choices written in ``docs/health.md``. All of it stands in one loop: an array handed to a
+helper function in the loop is reference-counted there, which makes the loop ten times slower (Numba 0.61 … 0.68).
 
 Columns of the tables (one row a rule, one row a range, one row a parameter)::
 
-    rules  i8[m, 10]   first range, end of ranges, level in no range (-1: no multi-range alarm), min violations,
-                       min conformance, disabled, change per sample, change in percent, span in samples, -
-    reals  f8[m, 2]    hysteresis, span in nanoseconds
+    rules  i4[m, 8]    first range, end of ranges, level in no range (-1: no multi-range alarm), min violations,
+                       min conformance, disabled, span in samples, change (0 none, else 1 + 2 per sample
+                       + 4 in percent)
+    reals  f8[m, 6]    hysteresis, span in nanoseconds, and what needs no look at the ranges: values strictly
+                       between the third and fourth, changes strictly between the fifth and sixth
     bounds f8[k, 2]    low, high (infinite when open)
-    flags  u1[k, 5]    low exclusive, high exclusive, inside form, level, kind (0 static, 1 multi, 2 change)
-    counts i8[n, 6]    violations, conformances, alarm (0 none, 1 pending, 2 active), worst level, reference
-                       time, samples since the reference
+    flags  u1[k, 4]    1 low exclusive + 2 high exclusive, inside form, level, kind (0 static, 1 multi, 2 change)
+    counts i4[n, 4]    violations, conformances, alarm (0 none, 1 pending, 2 active), worst level
+    since  i8[n, 2]    time of the reference value, samples since it
     past   f8[n, 2]    reference value, last change (NaN when there is none)
 """
 
@@ -29,90 +32,9 @@ NORMAL, NOT_A_NUMBER, MISSING, DISABLED, UNJUDGED = 0, 6, 7, 8, 9
 NO_EVENT, PENDING, TRIGGERED, MORE_SEVERE, RETURNED, DROPPED = 0, 1, 2, 3, 4, 5
 
 
-@numba.njit(inline="always")
-def _verdict(  # noqa: PLR0917 - Numba takes arguments by position
-    value: float,
-    change: float,
-    row: int,
-    margin: float,
-    rules: NDArray[np.int64],
-    bounds: NDArray[np.float64],
-    flags: NDArray[np.uint8],
-) -> tuple[int, int]:
-    """Return the most severe level that tests true and which side it was found on (-1 low, 1 high, 0 neither)."""
-    level = 0
-    side = 0
-    in_one = False
-    for k in range(rules[row, 0], rules[row, 1]):
-        kind = flags[k, 4]
-        x = change if kind == 2 else value
-        if kind == 2 and math.isnan(x):
-            continue
-        keep = 0.0 if kind == 2 else margin
-        low = bounds[k, 0]
-        high = bounds[k, 1]
-        if flags[k, 2]:
-            low -= keep
-            high += keep
-        else:
-            low += keep
-            high -= keep
-        below = x < low or (flags[k, 0] != 0 and x == low)
-        above = x > high or (flags[k, 1] != 0 and x == high)
-        inside = not (below or above)
-        if kind == 1 and inside:
-            in_one = True
-        bad = inside if flags[k, 2] else not inside
-        if bad and flags[k, 3] > level:
-            level = int(flags[k, 3])
-            side = 0 if inside else (-1 if below else 1)
-    if rules[row, 2] >= 0 and not in_one and rules[row, 2] > level:
-        level = rules[row, 2]
-    return level, side
-
-
 @numba.njit(
-    "void(float64[::1], int8[::1], int64[::1], int64[:, ::1], float64[:, ::1], uint8[:, ::1],"
-    " uint8[::1], int8[::1])",
-    nogil=True,
-    cache=True,
-)
-def judge(  # noqa: PLR0917 - Numba takes arguments by position
-    values: NDArray[np.float64],
-    given: NDArray[np.int8],
-    rows: NDArray[np.int64],
-    rules: NDArray[np.int64],
-    bounds: NDArray[np.float64],
-    flags: NDArray[np.uint8],
-    results: NDArray[np.uint8],
-    sides: NDArray[np.int8],
-) -> None:
-    """Give the instant verdict on every value, change alarms left out.
-
-    ``given`` is the level of a label or text, -1 for a number, -2 for a value that is missing.
-    """
-    for i in range(values.shape[0]):
-        row = rows[i]
-        sides[i] = 0
-        if row < 0:
-            results[i] = UNJUDGED
-        elif rules[row, 5]:
-            results[i] = DISABLED
-        elif given[i] == -2:
-            results[i] = MISSING
-        elif given[i] >= 0:
-            results[i] = given[i]
-        elif math.isnan(values[i]):
-            results[i] = NOT_A_NUMBER
-        else:
-            level, side = _verdict(values[i], math.nan, row, 0.0, rules, bounds, flags)
-            results[i] = level
-            sides[i] = side
-
-
-@numba.njit(
-    "void(float64[::1], int8[::1], int64[::1], int64, int64[:, ::1], float64[:, ::1], float64[:, ::1],"
-    " uint8[:, ::1], int64[:, ::1], float64[:, ::1], uint8[::1], int8[::1], uint8[::1])",
+    "void(float64[::1], int8[::1], int64[::1], int64, int32[:, ::1], float64[:, ::1], float64[:, ::1],"
+    " uint8[:, ::1], int32[:, ::1], int64[:, ::1], float64[:, ::1], uint8[::1], int8[::1], uint8[::1])",
     nogil=True,
     cache=True,
 )
@@ -121,11 +43,12 @@ def step(  # noqa: PLR0917 - Numba takes arguments by position
     given: NDArray[np.int8],
     rows: NDArray[np.int64],
     now_ns: int,
-    rules: NDArray[np.int64],
+    rules: NDArray[np.int32],
     reals: NDArray[np.float64],
     bounds: NDArray[np.float64],
     flags: NDArray[np.uint8],
-    counts: NDArray[np.int64],
+    counts: NDArray[np.int32],
+    since: NDArray[np.int64],
     past: NDArray[np.float64],
     results: NDArray[np.uint8],
     sides: NDArray[np.int8],
@@ -133,15 +56,17 @@ def step(  # noqa: PLR0917 - Numba takes arguments by position
 ) -> None:
     """Judge one sample of every parameter and move its alarm on.
 
-    A value that is missing or not a number is no evidence: it counts neither as a violation nor as conformance.
-    Where no rule holds, or it is disabled, an alarm ends at once.
+    ``given`` is the level of a label or text, -1 for a number, -2 for a value that is missing. A value that is
+    missing or not a number is no evidence: it counts neither as a violation nor as conformance. Where no rule
+    holds, or it is disabled, an alarm ends at once. ``sides`` is the side the most severe violation was found
+    on (-1 low, 1 high, 0 neither).
     """
     for i in range(values.shape[0]):
         row = rows[i]
         events[i] = NO_EVENT
-        sides[i] = 0
-        needed = 1
         level = 0
+        side = 0
+        needed = 1
         conforms = True
         if row < 0:
             results[i] = UNJUDGED
@@ -149,47 +74,87 @@ def step(  # noqa: PLR0917 - Numba takes arguments by position
             results[i] = DISABLED
         elif given[i] == -2:
             results[i] = MISSING
+            sides[i] = 0
             continue
         elif given[i] >= 0:
             level = int(given[i])
             results[i] = level
             conforms = level == 0
-            needed = rules[row, 4]
+            needed = int(rules[row, 4])
         elif math.isnan(values[i]):
             results[i] = NOT_A_NUMBER
+            sides[i] = 0
             past[i, 0] = math.nan
             continue
         else:
-            needed = rules[row, 4]
             value = values[i]
-            if math.isnan(past[i, 0]):
-                past[i, 0] = value
-                counts[i, 4] = now_ns
-                counts[i, 5] = 0
-            else:
-                counts[i, 5] += 1
-                elapsed_ns = now_ns - counts[i, 4]
-                if counts[i, 5] >= rules[row, 8] and elapsed_ns >= reals[row, 1]:
-                    change = value - past[i, 0]
-                    if rules[row, 7]:
-                        change = 100.0 * change / abs(past[i, 0]) if past[i, 0] != 0.0 else math.nan
-                    if rules[row, 6]:
-                        change /= counts[i, 5]
-                    else:
-                        change = change / (elapsed_ns * 1e-9) if elapsed_ns > 0 else math.nan
-                    past[i, 1] = change
+            needed = int(rules[row, 4])
+            if rules[row, 7]:
+                reference = past[i, 0]
+                if math.isnan(reference):
                     past[i, 0] = value
-                    counts[i, 4] = now_ns
-                    counts[i, 5] = 0
-            level, side = _verdict(value, past[i, 1], row, 0.0, rules, bounds, flags)
+                    since[i, 0] = now_ns
+                    since[i, 1] = 0
+                else:
+                    samples = since[i, 1] + 1
+                    since[i, 1] = samples
+                    elapsed_ns = now_ns - since[i, 0]
+                    if samples >= rules[row, 6] and elapsed_ns >= reals[row, 1]:
+                        change = value - reference
+                        if rules[row, 7] & 4:
+                            change = 100.0 * change / abs(reference) if reference != 0.0 else math.nan
+                        if rules[row, 7] & 2:
+                            change /= samples
+                        else:
+                            change = change / (elapsed_ns * 1e-9) if elapsed_ns > 0 else math.nan
+                        past[i, 0] = value
+                        past[i, 1] = change
+                        since[i, 0] = now_ns
+                        since[i, 1] = 0
+            margin = reals[row, 0] if counts[i, 2] == 2 else 0.0
+            in_one = False
+            in_one_by_margin = False
+            calm = (
+                margin == 0.0
+                and reals[row, 2] < value < reals[row, 3]
+                and not (past[i, 1] <= reals[row, 4] or past[i, 1] >= reals[row, 5])
+            )
+            if not calm:
+                for k in range(rules[row, 0], rules[row, 1]):
+                    kind = flags[k, 3]
+                    x = past[i, 1] if kind == 2 else value
+                    if kind == 2 and math.isnan(x):
+                        continue
+                    low = bounds[k, 0]
+                    high = bounds[k, 1]
+                    open_low = (flags[k, 0] & 1) != 0
+                    open_high = (flags[k, 0] & 2) != 0
+                    inside_form = flags[k, 1] != 0
+                    below = x < low or (open_low and x == low)
+                    above = x > high or (open_high and x == high)
+                    inside = not (below or above)
+                    if inside == inside_form and flags[k, 2] > level:
+                        level = int(flags[k, 2])
+                        side = 0 if inside else (-1 if below else 1)
+                    in_one = in_one or (kind == 1 and inside)
+                    if margin > 0.0:
+                        keep = 0.0 if kind == 2 else (-margin if inside_form else margin)
+                        low += keep
+                        high -= keep
+                        inside = not (x < low or (open_low and x == low) or x > high or (open_high and x == high))
+                        conforms = conforms and not (inside == inside_form and flags[k, 2] > 0)
+                        in_one_by_margin = in_one_by_margin or (kind == 1 and inside)
+                if rules[row, 2] > 0:
+                    if not in_one and rules[row, 2] > level:
+                        level = int(rules[row, 2])
+                    if margin > 0.0 and not in_one_by_margin:
+                        conforms = False
+            conforms = conforms and level == 0
             results[i] = level
-            sides[i] = side
-            conforms = level == 0
-            if conforms and counts[i, 2] == 2 and reals[row, 0] > 0.0:
-                held, _ = _verdict(value, past[i, 1], row, reals[row, 0], rules, bounds, flags)
-                conforms = held == 0
+        sides[i] = side
         if level > 0:
-            counts[i, 0] += 1
+            violations = counts[i, 0] + 1
+            counts[i, 0] = violations
             counts[i, 1] = 0
             if counts[i, 2] == 2:
                 if level > counts[i, 3]:
@@ -197,22 +162,18 @@ def step(  # noqa: PLR0917 - Numba takes arguments by position
                     events[i] = MORE_SEVERE
             else:
                 counts[i, 3] = max(counts[i, 3], level)
-                if counts[i, 0] >= rules[row, 3]:
+                if violations >= rules[row, 3]:
                     counts[i, 2] = 2
                     events[i] = TRIGGERED
                 elif counts[i, 2] == 0:
                     counts[i, 2] = 1
                     events[i] = PENDING
-        elif counts[i, 2] == 1:
-            counts[i, 0] = 0
-            counts[i, 2] = 0
-            counts[i, 3] = 0
-            events[i] = DROPPED
-        elif counts[i, 2] == 2:
-            counts[i, 1] = counts[i, 1] + 1 if conforms else 0
-            if counts[i, 1] >= needed:
+        elif counts[i, 2] != 0:
+            conformances = counts[i, 1] + 1 if conforms else 0
+            counts[i, 1] = conformances
+            if counts[i, 2] == 1 or conformances >= needed:
+                events[i] = DROPPED if counts[i, 2] == 1 else RETURNED
                 counts[i, 0] = 0
                 counts[i, 1] = 0
                 counts[i, 2] = 0
                 counts[i, 3] = 0
-                events[i] = RETURNED

@@ -27,6 +27,7 @@ from agent.records import (
     MonitoringResult,
     ParameterHealth,
     ParameterReport,
+    UtcNs,
 )
 
 RESULTS: tuple[MonitoringResult | None, ...] = (
@@ -112,6 +113,7 @@ class RuleTable:
         if change is not None:
             for level in CONCERN_LEVELS[1:]:
                 self._range(getattr(change, level), level, change.form, 2)
+        kind = 0 if change is None else 1 + 2 * (change.per == "sample") + 4 * (change.basis == "percentage")
         self._rules.append(
             [
                 first,
@@ -120,33 +122,42 @@ class RuleTable:
                 rule.min_violations,
                 rule.min_violations if rule.min_conformance is None else rule.min_conformance,
                 int(rule.disabled),
-                int(change is not None and change.per == "sample"),
-                int(change is not None and change.basis == "percentage"),
                 change.span_samples if change is not None else 1,
-                0,
+                kind,
             ]
         )
-        self._reals.append([rule.hysteresis, 1e9 * (change.span_s if change is not None else 0.0)])
+        span_ns = 1e9 * change.span_s if change is not None else 0.0
+        self._reals.append([rule.hysteresis, span_ns, *_calm(rule), *_calm(change)])
         return len(self._rules) - 1
 
     def _range(self, one: Range | None, level: ConcernLevel, form: str, kind: int) -> None:
         if one is None:
             return
         self._bounds.append([-math.inf if one.min is None else one.min, math.inf if one.max is None else one.max])
-        self._flags.append(
-            [int(one.min_exclusive), int(one.max_exclusive), int(form == "inside"), _LEVEL[level], kind]
-        )
+        exclusive = int(one.min_exclusive) + 2 * int(one.max_exclusive)
+        self._flags.append([exclusive, int(form == "inside"), _LEVEL[level], kind])
 
     def arrays(
         self,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]]:
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]]:
         """Return rules, reals, bounds and flags."""
         return (
-            np.array(self._rules, np.int64).reshape(-1, 10),
-            np.array(self._reals, np.float64).reshape(-1, 2),
+            np.array(self._rules, np.int32).reshape(-1, 8),
+            np.array(self._reals, np.float64).reshape(-1, 6),
             np.array(self._bounds, np.float64).reshape(-1, 2),
-            np.array(self._flags, np.uint8).reshape(-1, 5),
+            np.array(self._flags, np.uint8).reshape(-1, 4),
         )
+
+
+def _calm(rule: Rule | definitions.Change | None) -> tuple[float, float]:
+    """Return an interval inside which no range of a rule can be violated; an empty one where it takes a look."""
+    if rule is None:
+        return -math.inf, math.inf
+    ranges = [one for level in CONCERN_LEVELS[1:] if (one := getattr(rule, level)) is not None]
+    if (ranges and rule.form == "inside") or (isinstance(rule, Rule) and rule.ranges):
+        return math.inf, -math.inf
+    low = max((one.min for one in ranges if one.min is not None), default=-math.inf)
+    return low, min((one.max for one in ranges if one.max is not None), default=math.inf)
 
 
 class PacketLimits:
@@ -182,6 +193,16 @@ class PacketLimits:
         return by_name
 
 
+class PacketMemory:
+    """What the limits of one packet remember from sample to sample (columns described in ``kernels``)."""
+
+    def __init__(self, count: int) -> None:
+        self.counts = np.zeros((count, 4), np.int32)
+        self.since = np.zeros((count, 2), np.int64)
+        self.past = np.full((count, 2), np.nan)
+        self.events = np.zeros(count, np.uint8)
+
+
 class LimitSet:
     """The limits of one satellite; raises ``ConfigError`` with the exact place of one that contradicts itself."""
 
@@ -200,20 +221,31 @@ class LimitSet:
         packet = self.packets.get(report.packet)
         if packet is None:
             return ()
+        packet.load(report)
+        # Alarms begin anew with every report: without a past there is the instant verdict and nothing else.
+        self.step(packet, PacketMemory(len(packet.parameters)), report.received_utc_ns)
+        return verdicts(packet)
+
+    def step(self, packet: PacketLimits, memory: PacketMemory, now_utc_ns: UtcNs) -> None:
+        """Judge what ``packet`` has loaded and move the alarms in ``memory`` on."""
         from agent.health import kernels
 
-        packet.load(report)
-        kernels.judge(
+        kernels.step(
             packet.values,
             packet.given,
             packet.rows,
+            now_utc_ns,
             self.rules,
+            self.reals,
             self.bounds,
             self.flags,
+            memory.counts,
+            memory.since,
+            memory.past,
             packet.results,
             packet.sides,
+            memory.events,
         )
-        return verdicts(packet)
 
 
 def verdicts(packet: PacketLimits) -> tuple[ParameterHealth, ...]:

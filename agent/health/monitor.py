@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agent import definitions
 from agent.health.alarms import AlarmBook, AlarmRefused, Violation
-from agent.health.limits import LimitedParameter, LimitSet, PacketLimits, verdicts
+from agent.health.limits import LimitedParameter, LimitSet, PacketLimits, PacketMemory, verdicts
 from agent.health.link import LinkWatch
 from agent.records import (
     CONCERN_LEVELS,
@@ -39,12 +38,10 @@ __all__ = ["AlarmRefused", "Monitor"]
 
 @dataclass(slots=True)
 class _PacketState:
-    """What the limits of one packet remember between samples (columns described in ``kernels``)."""
+    """The limits of one packet, what they remember, and their last verdicts."""
 
     limits: PacketLimits
-    counts: NDArray[np.int64]
-    past: NDArray[np.float64]
-    events: NDArray[np.uint8]
+    memory: PacketMemory
     health: tuple[ParameterHealth, ...] = ()
 
 
@@ -178,33 +175,20 @@ class Monitor:
         for packet in self._states[alarm.satellite].packets.values():
             for index, parameter in enumerate(packet.limits.parameters):
                 if parameter.name == alarm.parameter:
-                    packet.counts[index, :4] = (alarm.violations, 0, 2, CONCERN_LEVELS.index(alarm.level))
+                    packet.memory.counts[index] = (alarm.violations, 0, 2, CONCERN_LEVELS.index(alarm.level))
 
     def _step(self, state: _SatelliteState, packet: _PacketState, report: ParameterReport) -> list[Record]:
         from agent.health import kernels
 
-        limits, table = packet.limits, state.limits
+        limits, memory = packet.limits, packet.memory
         values = limits.load(report)
-        kernels.step(
-            limits.values,
-            limits.given,
-            limits.rows,
-            report.received_utc_ns if report.generated_utc_ns is None else report.generated_utc_ns,
-            table.rules,
-            table.reals,
-            table.bounds,
-            table.flags,
-            packet.counts,
-            packet.past,
-            limits.results,
-            limits.sides,
-            packet.events,
-        )
+        measured_utc_ns = report.received_utc_ns if report.generated_utc_ns is None else report.generated_utc_ns
+        state.limits.step(limits, memory, measured_utc_ns)
         packet.health = verdicts(limits)
         records: list[Record] = []
-        for index in np.flatnonzero(packet.events).tolist():
+        for index in np.flatnonzero(memory.events).tolist():
             parameter = limits.parameters[index]
-            event = int(packet.events[index])
+            event = int(memory.events[index])
             value = values.get(parameter.name)
             if event in (kernels.RETURNED, kernels.DROPPED):
                 records += self._alarms.conform(state.slug, parameter.name, value, report.received_utc_ns)
@@ -217,7 +201,7 @@ class Monitor:
                     value=value,
                     unit=parameter.unit,
                     limit=_limit_text(parameter, values, packet.health[index]),
-                    violations=int(packet.counts[index, 0]),
+                    violations=int(memory.counts[index, 0]),
                 ),
                 report.received_utc_ns,
                 pending=event == kernels.PENDING,
@@ -269,10 +253,7 @@ def _new_state(slug: str, satellite: definitions.Satellite) -> _SatelliteState:
     limits = LimitSet(satellite, slug)
     state = _SatelliteState(slug, satellite, limits)
     for name, packet in limits.packets.items():
-        count = len(packet.parameters)
-        state.packets[name] = _PacketState(
-            packet, np.zeros((count, 6), np.int64), np.full((count, 2), np.nan), np.zeros(count, np.uint8)
-        )
+        state.packets[name] = _PacketState(packet, PacketMemory(len(packet.parameters)))
     return state
 
 

@@ -249,7 +249,8 @@ def test_kernel_and_slow_twin_agree_on_every_verdict_and_event(chosen: list[Limi
     rows = np.array([table.add(rule) for rule in chosen], np.int64)
     rules_, reals, bounds, flags = table.arrays()
     count = len(chosen)
-    counts, past = np.zeros((count, 6), np.int64), np.full((count, 2), np.nan)
+    counts, past = np.zeros((count, 4), np.int32), np.full((count, 2), np.nan)
+    since = np.zeros((count, 2), np.int64)
     results, sides, events = np.zeros(count, np.uint8), np.zeros(count, np.int8), np.zeros(count, np.uint8)
     twins = [twin.Alarm(rule) for rule in chosen]
     now_ns = 10**18
@@ -259,7 +260,7 @@ def test_kernel_and_slow_twin_agree_on_every_verdict_and_event(chosen: list[Limi
         values = np.array([0.0 if value is None else value for value in sample])
         given_ = np.array([-2 if value is None else -1 for value in sample], np.int8)
         kernels.step(
-            values, given_, rows, now_ns, rules_, reals, bounds, flags, counts, past, results, sides, events
+            values, given_, rows, now_ns, rules_, reals, bounds, flags, counts, since, past, results, sides, events
         )
         expected = [one.feed(now_ns, value) for one, value in zip(twins, sample, strict=True)]
         got = [(RESULTS[int(results[i])], EVENTS[int(events[i])]) for i in range(count)]
