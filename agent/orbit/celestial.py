@@ -104,7 +104,7 @@ def _about(axis: int, angle: Floats) -> Floats:
 def j2000_to_teme(utc_ns: Integers) -> Floats:
     """Return matrices float64[m, 3, 3] from EME2000 (or GCRF, 0.02″ apart) to TEME.
 
-    Many times are interpolated between hours: the frame turns by 0.3″ a day, so that loses 1e-14 rad.
+    Many times are interpolated between hours: the frame turns by 0.3″ a day, so that loses 3e-11 rad.
     """
     times = np.atleast_1d(np.asarray(utc_ns, dtype=np.int64))
     if times.size <= 64:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from agent.orbit.catalogue import Catalogue
 from agent.orbit.elements import NS_PER_DAY, ElementSets, MeanElements, Refusal
@@ -44,7 +45,10 @@ def suspicion(
     if elements.age_d(now_utc_ns) < -FUTURE_D:
         return "future_epoch", f"its epoch lies {-elements.age_d(now_utc_ns):.1f} days in the future"
     year = elements.cospar[:4]
-    if year.isdecimal() and elements.epoch_utc_ns < (int(year) - 1971) * 365 * NS_PER_DAY:
+    if (
+        year.isdecimal()
+        and elements.epoch_utc_ns < (datetime(int(year), 1, 1) - datetime(1970, 1, 1)).days * NS_PER_DAY
+    ):
         return "before_launch", f"its epoch lies before the launch {elements.cospar}"
     expected = (identities or {}).get(elements.norad)
     if expected and expected.cospar and elements.cospar and expected.cospar != elements.cospar:

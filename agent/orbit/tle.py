@@ -120,6 +120,8 @@ def parse_pair(name: str, first: str, second: str, *, source: str) -> MeanElemen
     norad = read_catalogue_number(first[2:7])
     if read_catalogue_number(second[2:7]) != norad:
         raise ElementError("satellite_mismatch", f"line 1 is of {norad}, line 2 of {second[2:7].strip()}")
+    if first[7] not in "UCS ":
+        raise ElementError("classification", f"classification {first[7]!r} is not U, C or S")
     if first[62:63] not in "0 24" or first[62:63] == "4":
         # Type 4 is SGP4-XP, whose elements mean something else.
         raise ElementError("theory", f"ephemeris type {first[62]!r} is not SGP4's")

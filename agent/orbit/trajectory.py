@@ -62,10 +62,13 @@ def apparent_teme_km(segment: EphemerisSegment, station: Station, times_utc_ns: 
     """Return where the object was when the signal left that arrives at the station at the times, in TEME."""
     here = station_teme_km(station, times_utc_ns)[:3]
     places = teme_km(segment, times_utc_ns)
+    outside = np.isnan(places[0])
     for _ in range(2):
         delay_s = np.sqrt(((places - here) ** 2).sum(axis=0)) / LIGHT_KM_S
         left = times_utc_ns - np.rint(np.nan_to_num(delay_s) * 1e9).astype(np.int64)
+        # What arrives at the first moment left before the table begins: the light time's worth of it is let go.
         places = teme_km(segment, np.maximum(left, segment.usable_utc_ns[0]))
+    places[:, outside] = np.nan
     return places
 
 
