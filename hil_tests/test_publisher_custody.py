@@ -15,7 +15,7 @@ import pytest
 from agent.records import Frame
 from agent.sinks.archived import unpack
 from agent.sinks.embedded_broker import find_mosquitto
-from agent.sinks.segments import Segments
+from agent.sinks.segment_reading import ReadableSegments
 from hil_tests.rigs.mosquitto import Mosquitto
 
 pytestmark = [
@@ -75,7 +75,7 @@ class End:
 
 
 def archived(directory: Path) -> list[int]:
-    segments = Segments.open(directory, "here", writable=False)
+    segments = ReadableSegments.look(directory)
     numbers = []
     seq = 0
     while rows := segments.read_after(seq, 1000):
@@ -84,7 +84,7 @@ def archived(directory: Path) -> list[int]:
             record = unpack(row).record
             assert isinstance(record, Frame)
             numbers.append(int.from_bytes(record.link_frame.data[:8], "big"))
-    segments.close()
+    segments.abandon()
     return numbers
 
 

@@ -463,9 +463,7 @@ class Archive:
 
     async def _open(self) -> None:
         def open_segments(_: Segments | None) -> Segments:
-            return Segments.open(
-                self.directory, self.station, max_mb=self._max_mb, min_free_mb=self._min_free_mb, writable=True
-            )
+            return Segments.open(self.directory, self.station, max_mb=self._max_mb, min_free_mb=self._min_free_mb)
 
         segments = await self._run(open_segments)
         self._segments = segments

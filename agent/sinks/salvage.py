@@ -57,6 +57,31 @@ def salvage_rows(database: bytes, log: bytes = b"") -> list[Row]:
     return [rows[seq] for seq in sorted(rows)]
 
 
+def committed_rows(log: bytes) -> list[Row]:
+    """Return the intact rows of a write-ahead log that stand in committed transactions, whatever came between.
+
+    SQLite ends a log at the first frame whose checksum is wrong, as a torn commit would. A commit mark of the same
+    generation (the same salt) further on says that what stands there was committed, and that the log was damaged.
+    """
+    pages: dict[int, bytes] = {}
+    frames: list[tuple[int, bytes, bytes, bool]] = []
+    for at in range(_WAL_HEADER, len(log) - _FRAME_HEADER - PAGE_OCTETS + 1, _FRAME_HEADER + PAGE_OCTETS):
+        head = log[at : at + _FRAME_HEADER]
+        page = log[at + _FRAME_HEADER : at + _FRAME_HEADER + PAGE_OCTETS]
+        number = int.from_bytes(head[:4])
+        pages[number] = page
+        frames.append((number, page, head[8:16], head[4:8] != bytes(4)))
+    rows: dict[int, Row] = {}
+    committed: set[bytes] = set()
+    for number, page, salt, is_commit in reversed(frames):
+        if is_commit:
+            committed.add(salt)
+        if salt in committed:
+            for row in _rows_of(page, number, pages):
+                rows.setdefault(row.seq, row)
+    return [rows[seq] for seq in sorted(rows)]
+
+
 class _Overlay(Mapping[int, bytes]):
     """Pages as the log says, else as the database says."""
 

@@ -1,8 +1,8 @@
 """The archive as a directory of segments: which to write, which to read, which to give up.
 
-Synchronous; used by one thread at a time (the archive's worker, or a command of ``gsagent archive``). Knows the
-order of the segments, the sequence, rotation (a new UTC day, or the size), eviction (the oldest first, counted),
-quarantine and salvage. Knows no event loop and no broker.
+Synchronous; used by one thread at a time, the archive's worker. Knows the sequence, rotation (a new UTC day, or the
+size), eviction (the oldest first, counted), quarantine and salvage; ``segment_reading`` knows how to read. Knows no
+event loop and no broker.
 
 ::
 
@@ -18,7 +18,6 @@ behind is thereby never counted twice.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,10 +28,11 @@ from typing import Final, Self
 from agent.errors import AgentError, SinkUnavailable
 from agent.sinks import sequence
 from agent.sinks.archived import Packed, Row
-from agent.sinks.quarantine import Remains, State, is_whole, replace_damaged
-from agent.sinks.salvage import salvage_rows
+from agent.sinks.quarantine import Remains, State, replace_damaged
+from agent.sinks.salvage import committed_rows
 from agent.sinks.segment import Damaged, Segment, StorageFault, fault_of
-from agent.sinks.segment_files import SegmentFiles, content, has_log, log_of, octets_of, unlink
+from agent.sinks.segment_files import content, has_log, log_of, octets_of, unlink
+from agent.sinks.segment_reading import ReadableSegments
 
 log = logging.getLogger(__name__)
 
@@ -41,35 +41,24 @@ MIN_FREE_MB: Final = 256
 _SURVEY_EVERY_S = 5.0
 
 
-class Segments:
+class Segments(ReadableSegments):
     """The segments of one station's archive; ``open`` finds or makes them, ``close`` leaves them in order."""
 
-    def __init__(self, directory: Path, *, max_mb: int, min_free_mb: int, writable: bool) -> None:
-        self.directory = directory
-        self._files = SegmentFiles(directory)
-        self.identity = sequence.Identity("", "")
-        self.counters: Counter[str] = Counter()
-        """For the archive's life: evicted_acked, evicted_unacked, lost, damaged, salvaged, quarantined."""
-        self.cursors: dict[str, int] = {}
+    def __init__(self, directory: Path, *, max_mb: int, min_free_mb: int) -> None:
+        super().__init__(directory)
         self.next_seq = 1
-        self._last_seq: int | None = None
-        self.writable = writable
+        self.destinations: set[str] = set()
+        """Those now configured: only what one of these has not acknowledged is unacknowledged."""
         self._max_octets = max_mb << 20
         self._segment_octets = min(SEGMENT_MB << 20, self._max_octets // 8)
         self._min_free_octets = min_free_mb << 20
-        self._starts: list[tuple[int, Path]] = []
-        self._open: dict[Path, Segment] = {}
-        self._damaged_seqs: set[int] = set()
         self._reserved_through = 0
         self._jump: tuple[int, int] | None = None
         self._surveyed_s = 0.0
         self._current: Segment | None = None
-        self._follows: dict[Path, int] = {}
         self._salvaged: set[Path] = set()
         self._told: dict[str, int] = {}
         self._counted: dict[str, int] = {}
-        self.destinations: set[str] = set()
-        """Those now configured: only what one of these has not acknowledged is unacknowledged."""
 
     # -- opening and closing -----------------------------------------------------------------------------------
 
@@ -81,17 +70,15 @@ class Segments:
         *,
         max_mb: int = 2048,
         min_free_mb: int = MIN_FREE_MB,
-        writable: bool = True,
     ) -> Self:
-        """Open an archive, making it when it is to be written and is not there.
+        """Open an archive to be written, making it when it is not there.
 
         A damaged newest segment is set aside and its rows salvaged. Raises ``SinkUnavailable`` when this cannot be
         this station's archive, ``StorageFault`` when the medium refuses.
         """
-        segments = cls(directory, max_mb=max_mb, min_free_mb=min_free_mb, writable=writable)
+        segments = cls(directory, max_mb=max_mb, min_free_mb=min_free_mb)
         try:
-            if writable:
-                segments._files.lock()
+            segments._files.lock()
             segments._identify(station)
             segments._find()
             segments._recover()
@@ -106,17 +93,14 @@ class Segments:
     def close(self) -> None:
         """Close every file; what was reserved and not used is given back. Raises ``StorageFault``."""
         try:
-            if self.writable and self._reserved_through >= self.next_seq:
+            if self._reserved_through >= self.next_seq:
                 sequence.write_reservation(self.directory, self.next_seq - 1)
         finally:
             self.abandon()
 
     def abandon(self) -> None:
         """Close every file as after a crash."""
-        for segment in self._open.values():
-            with suppress(sqlite3.Error):
-                segment.close()
-        self._open.clear()
+        super().abandon()
         self._current = None
         self._files.unlock()
 
@@ -125,37 +109,17 @@ class Segments:
         if found is None:
             found = self._identity_from_segments()
             if found is None:
-                if not self.writable:
-                    raise SinkUnavailable(f"{self.directory} holds no archive")
                 found = sequence.new_identity(station)
-            if self.writable:
-                sequence.write_identity(self.directory, found)
-        if station and found.station != station:
+            sequence.write_identity(self.directory, found)
+        if found.station != station:
             raise SinkUnavailable(
                 f"archive {self.directory} belongs to station {found.station!r}, not {station!r} "
                 "(name another archive.directory)"
             )
         self.identity = found
 
-    def _identity_from_segments(self) -> sequence.Identity | None:
-        for _, path in reversed(self._files.listing()):
-            try:
-                segment = Segment.open(path, writable=False)
-            except AgentError:
-                continue
-            try:
-                told = segment.identity()
-            except AgentError:
-                continue
-            finally:
-                segment.close()
-            if told.get("archive") and told.get("station"):
-                return sequence.Identity(told["archive"], told["station"])
-        return None
-
     def _find(self) -> None:
-        if self.writable:
-            self._files.remove_scratch()
+        self._files.remove_scratch()
         self._starts = self._files.listing()
 
     def _recover(self) -> None:
@@ -167,15 +131,13 @@ class Segments:
             if told and not has_log(path):
                 continue
             try:
-                segment = self._segment(path, writable=self.writable and newest)
-                if self.writable:
-                    segment.check()
+                segment = self._segment(path, writable=newest)
+                segment.check()
+                _check_log(path, segment.last_seq() or first - 1)
                 if not told:
                     told = self._take_state(segment)
                 last = max(last, first - 1, segment.last_seq() or 0)
             except Damaged as damage:
-                if not self.writable:
-                    raise
                 told = told or self._take_state_of(path)
                 last = max(last, first - 1, self._quarantine(first, path, damage))
         self._last_seq = last
@@ -186,7 +148,7 @@ class Segments:
             self.next_seq = reserved + 1 if reserved >= last else last + sequence.LEAP
         if last and self.next_seq > last + 1:
             self._jump = (last, self.next_seq)
-        if self.writable and self._starts:
+        if self._starts:
             newest_segment = self._segment(self._starts[-1][1], writable=True)
             self._current = newest_segment if newest_segment.writable else None
 
@@ -288,111 +250,6 @@ class Segments:
         """Say whose segment it is, and after which number: so that a segment's lost end is noticed by the next."""
         return {"archive": self.identity.archive, "station": self.identity.station, "follows": str(follows)}
 
-    # -- reading -----------------------------------------------------------------------------------------------
-
-    def read_after(self, seq: int, limit: int) -> list[Row]:
-        """Read up to ``limit`` intact rows after ``seq``, in order; damaged ones are counted and left out.
-
-        A segment whose structure is broken is salvaged on the way. An empty list means there are no more.
-        """
-        found: list[Row] = []
-        tried: set[Path] = set()
-        while len(found) < limit:
-            place = self._segment_after(seq)
-            if place is None:
-                break
-            first, path, before = place
-            after = max(seq, first - 1)
-            try:
-                rows = self._segment(path).rows_after(after, limit - len(found), before=before)
-                if path not in tried and not self._is_whole(
-                    path, after, rows, full=len(rows) == limit - len(found)
-                ):
-                    raise Damaged(f"{path.name}: records are missing")
-            except Damaged as damage:
-                tried.add(path)
-                if self.writable and path not in self._salvaged:
-                    self._quarantine(first, path, damage)
-                    continue
-                log.warning("%s: read as far as it can be", damage)
-                rows = self._rows_in_spite_of(path, after, before)
-            for row in rows:
-                if isinstance(row, Row):
-                    found.append(row)
-                    seq = row.seq
-                else:
-                    self._count_damaged(row)
-                    seq = max(seq, row)
-            if len(rows) == 0:
-                if before is None:
-                    break
-                seq = before - 1
-        return found
-
-    def _is_whole(self, path: Path, after: int, rows: Sequence[Row | int], *, full: bool) -> bool:
-        """Whether the rows read of a segment are all that were written: a flipped bit may hide some of them."""
-        last = None if full else self._last_of(path)
-        return is_whole(after, rows, last, self._segment(path).jumps())
-
-    def _last_of(self, path: Path) -> int | None:
-        """Return the last number a segment must hold, as the next one says; ``None`` when that is not known."""
-        index = next(place for place, (_, known) in enumerate(self._starts) if known == path)
-        if index + 1 == len(self._starts):
-            return self._last_seq if self.writable else None
-        following = self._starts[index + 1][1]
-        if following not in self._follows:
-            try:
-                self._follows[following] = int(self._segment(following).identity()["follows"])
-            except (AgentError, KeyError, ValueError):
-                return None
-        return self._follows[following]
-
-    def _rows_in_spite_of(self, path: Path, after: int, before: int | None) -> list[Row | int]:
-        """Read a damaged segment page by page, without changing anything."""
-        rows = salvage_rows(content(path), content(log_of(path)))
-        return [row for row in rows if row.seq > after and (before is None or row.seq < before)]
-
-    def read_before(self, seq: int, limit: int) -> list[Row]:
-        """Read the last ``limit`` intact rows before ``seq``, newest first."""
-        found: list[Row] = []
-        for index in range(len(self._starts) - 1, -1, -1):
-            first, path = self._starts[index]
-            if first >= seq:
-                continue
-            following = self._starts[index + 1][0] if index + 1 < len(self._starts) else None
-            with suppress(Damaged):
-                before = seq if following is None else min(seq, following)
-                rows = self._segment(path).rows_before(before, limit - len(found), after=first - 1)
-                found += [row for row in rows if isinstance(row, Row)]
-            if len(found) >= limit:
-                break
-        return found
-
-    def oldest_seq(self) -> int | None:
-        """Return the first number still held."""
-        return self._starts[0][0] if self._starts else None
-
-    def count_after(self, seq: int) -> int:
-        """Count what stands after ``seq``: how long a destination's backlog is."""
-        total = 0
-        for index, (first, path) in enumerate(self._starts):
-            following = self._starts[index + 1][0] if index + 1 < len(self._starts) else None
-            if following is not None and following <= seq + 1:
-                continue
-            with suppress(Damaged):
-                total += self._segment(path).count_after(max(seq, first - 1), before=following)
-        return total
-
-    def octets(self) -> int:
-        """Return what the archive takes on the medium, quarantine included."""
-        return sum(octets_of(path) for _, path in self._starts) + sum(
-            path.stat().st_size for path in self._files.quarantined()
-        )
-
-    def paths(self) -> list[tuple[int, Path]]:
-        """List the segments: first number and file."""
-        return list(self._starts)
-
     # -- giving up -----------------------------------------------------------------------------------------------
 
     def evict(self) -> None:
@@ -455,35 +312,20 @@ class Segments:
         log.warning("%s: %d records salvaged, %d are lost", path.name, done.rows, done.missing)
         return done.last_seq
 
-    def _count_damaged(self, seq: int) -> None:
-        if seq not in self._damaged_seqs:
-            if len(self._damaged_seqs) < 100_000:
-                self._damaged_seqs.add(seq)
-            self.counters["damaged"] += 1
-            log.warning("record %d is not as it was written: left out", seq)
-
-    # -- files ---------------------------------------------------------------------------------------------------
-
-    def _segment_after(self, seq: int) -> tuple[int, Path, int | None] | None:
-        """Find the segment that may hold the first row after ``seq``: first number, file, next segment's first."""
-        for index, (first, path) in enumerate(self._starts):
-            following = self._starts[index + 1][0] if index + 1 < len(self._starts) else None
-            if following is None or following > seq + 1:
-                return first, path, following
-        return None
-
-    def _segment(self, path: Path, *, writable: bool = False) -> Segment:
-        segment = self._open.get(path)
-        if segment is None:
-            for other in [known for known, held in self._open.items() if not held.writable and not held.suspect]:
-                self._close_file(other)
-            segment = self._open[path] = Segment.open(path, writable=writable)
-        return segment
+    def _mend(self, first: int, path: Path, damage: Damaged) -> bool:
+        if path in self._salvaged:
+            return False
+        self._quarantine(first, path, damage)
+        return True
 
     def _close_file(self, path: Path) -> None:
-        segment = self._open.pop(path, None)
-        if segment is not None:
-            with suppress(sqlite3.Error):
-                segment.close()
-        if self._current is segment:
+        if self._current is not None and self._current.path == path:
             self._current = None
+        super()._close_file(path)
+
+
+def _check_log(path: Path, last_seq: int) -> None:
+    """Make sure that SQLite shows all that was committed to a segment's log; raises ``Damaged``."""
+    hidden = [row.seq for row in committed_rows(content(log_of(path))) if row.seq > last_seq]
+    if hidden:
+        raise Damaged(f"{path.name}: {len(hidden)} committed records stand behind a damaged place of its log")
