@@ -17,14 +17,14 @@ def power_spectrum_db(samples: NDArray[np.complex64] | NDArray[np.float32], bins
     """Return float64[bins], lowest frequency first, in dB of full scale; real input gives zero to half the rate."""
     real = not np.iscomplexobj(samples)
     length = 2 * bins if real else bins
-    if len(samples) < length:
-        samples = np.concatenate((samples, np.zeros(length - len(samples), samples.dtype)))
-    count = min(MOST_SEGMENTS, len(samples) // length)
-    starts = np.linspace(0, len(samples) - length, count).astype(np.intp)
+    padded = np.concatenate((samples, np.zeros(max(0, length - len(samples)), samples.dtype)))
+    count = min(MOST_SEGMENTS, len(padded) // length)
+    starts = np.linspace(0, len(padded) - length, count).astype(np.intp)
     window = np.hanning(length)
-    segments = np.stack([samples[start : start + length] for start in starts]) * window
+    segments = np.stack([padded[start : start + length] for start in starts]) * window
     spectra = (
         np.fft.rfft(segments, axis=1)[:, :bins] if real else np.fft.fftshift(np.fft.fft(segments, axis=1), axes=1)
     )
     power = np.mean(np.abs(spectra) ** 2, axis=0) / np.sum(window) ** 2
-    return np.maximum(10.0 * np.log10(np.maximum(power, 1e-30)), FLOOR_DB)
+    level_db: NDArray[np.float64] = np.maximum(10.0 * np.log10(np.maximum(power, 1e-30)), FLOOR_DB)
+    return level_db

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from tests.reference.coding import crc_by_long_division
@@ -11,7 +12,7 @@ def frames_between_flags(bits: str, min_octets: int) -> list[bytes]:
     """Return the frames (without FCS) between any two successive flags of a string of 0 and 1."""
     frames = []
     flags = [match.start() for match in re.finditer("(?=01111110)", bits)]
-    for first, second in zip(flags, flags[1:], strict=False):
+    for first, second in itertools.pairwise(flags):
         inside = bits[first + 8 : second]
         if "1111111" in inside or second < first + 8:
             continue
