@@ -100,13 +100,26 @@ class Source:
     async def _greet(self, connection: Connection) -> None:
         """Read the header: it tells an rtl_tcp server from anything else that accepts a connection."""
         self._octets = bytearray()
-        while len(self._octets) < HEADER.size:
-            self._octets += await connection.read(timeout_s=self.options.stall_s)
+        await self._gather(connection, HEADER.size)
         magic, tuner, _ = HEADER.unpack_from(self._octets)
         if magic != b"RTL0":
             raise SourceLost(f"{connection.peer} is no rtl_tcp server: it does not begin with RTL0 (another port?)")
         del self._octets[: HEADER.size]
         self.tuner = TUNERS[tuner] if tuner < len(TUNERS) else TUNERS[0]
+
+    async def _gather(self, connection: Connection, octets: int) -> None:
+        """Wait until so many octets have come; raises ``SourceLost`` when they take longer than ``stall_s``."""
+        try:
+            async with asyncio.timeout(self.options.stall_s):
+                while len(self._octets) < octets:
+                    came = await connection.read()
+                    self._octets += came[self._skip :]
+                    self._skip = 0
+        except TimeoutError as exc:
+            raise SourceLost(
+                f"{connection.peer} is connected but has stalled for {self.options.stall_s:g} s"
+                " (is the dongle still plugged in there?)"
+            ) from exc
 
     async def _settle(self, connection: Connection) -> None:
         """Drop what was sampled before the tuner obeyed: at another rate and frequency, already on its way."""
@@ -130,10 +143,7 @@ class Source:
         """Wait for a block of 50 ms."""
         if self._connection is None:
             raise SourceLost(f"source {self.options.id} is not open")
-        while len(self._octets) < self._block_octets:
-            octets = await self._connection.read(timeout_s=self.options.stall_s)
-            self._octets += octets[self._skip :]
-            self._skip = 0
+        await self._gather(self._connection, self._block_octets)
         octets = bytes(self._octets[: self._block_octets])
         behind = (len(self._octets) - self._block_octets) // 2
         del self._octets[: self._block_octets]

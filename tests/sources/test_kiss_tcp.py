@@ -56,6 +56,18 @@ async def test_a_tnc_that_is_not_running_is_named_with_the_mend() -> None:
             pass
 
 
+async def test_a_host_with_two_addresses_gives_one_reason() -> None:
+    with pytest.raises(SourceLost, match=r"TNC at localhost:[0-9]+ refuses the connection"):
+        async with Source(Options(id="tnc", kind="kiss_tcp", host="localhost", port=unused_port())):
+            pass
+
+
+async def test_an_unknown_host_is_said_to_be_unknown() -> None:
+    with pytest.raises(SourceLost, match="check the host's name"):
+        async with Source(Options(id="tnc", kind="kiss_tcp", host="no-such-host.invalid")):
+            pass
+
+
 async def test_a_reset_connection_is_a_lost_source() -> None:
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()

@@ -124,7 +124,20 @@ async def test_a_server_that_stalls_is_given_up_within_the_time_set() -> None:
         await asyncio.sleep(30)
 
     async with serving(serve) as port, Source(options(port, stall_s=0.5)) as source:
-        with pytest.raises(SourceLost, match=r"has sent nothing for 0\.5 s"):
+        with pytest.raises(SourceLost, match=r"has stalled for 0\.5 s"):
+            async with asyncio.timeout(2):
+                await source.read()
+
+
+async def test_a_server_that_only_drips_is_a_stall_too() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await greet(reader, writer)
+        while True:
+            writer.write(b"\x80")
+            await asyncio.sleep(0.05)
+
+    async with serving(serve) as port, Source(options(port, stall_s=0.5)) as source:
+        with pytest.raises(SourceLost, match="has stalled"):
             async with asyncio.timeout(2):
                 await source.read()
 

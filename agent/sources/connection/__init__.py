@@ -6,6 +6,7 @@ Knows sockets and what their errors mean to an operator; knows nothing of what t
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +29,11 @@ def reasons(peer: str, mend: str) -> Iterator[None]:
         raise SourceLost(f"{peer} refuses the connection ({mend})") from exc
     except socket.gaierror as exc:
         raise SourceLost(f"{peer}: {exc.strerror} (check the host's name)") from exc
-    except (ConnectionError, OSError) as exc:
-        raise SourceLost(f"{peer}: {exc.strerror or exc}") from exc
+    except OSError as exc:
+        # A name with several addresses (localhost: ::1 and 127.0.0.1) fails with one error that quotes them all.
+        refused = exc.errno is None and f"[Errno {errno.ECONNREFUSED}]" in str(exc)
+        reason = f" refuses the connection ({mend})" if refused else f": {exc.strerror or exc}"
+        raise SourceLost(peer + reason) from exc
 
 
 class Connection:
@@ -40,15 +44,10 @@ class Connection:
         self._writer = writer
         self.peer = peer
 
-    async def read(self, at_most: int = READ_OCTETS, *, timeout_s: float | None = None) -> bytes:
-        """Wait for octets, at least one; raises ``SourceLost`` at their end or after ``timeout_s`` of silence."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                octets = await self._reader.read(at_most)
-        except TimeoutError as exc:
-            raise SourceLost(f"{self.peer} is connected but has sent nothing for {timeout_s:g} s") from exc
-        except OSError as exc:
-            raise SourceLost(f"{self.peer}: {exc.strerror or exc}") from exc
+    async def read(self, at_most: int = READ_OCTETS) -> bytes:
+        """Wait for octets, at least one; raises ``SourceLost`` at their end."""
+        with reasons(self.peer, "the peer went away"):
+            octets = await self._reader.read(at_most)
         if not octets:
             raise SourceLost(f"{self.peer} closed the connection")
         return octets

@@ -1,0 +1,1 @@
+"""Peers that look like hardware, and what listens to them."""
