@@ -35,7 +35,7 @@ CASES: list[tuple[str, dict[str, Any], int]] = [
 
 
 @pytest.mark.benchmark
-@pytest.mark.parametrize(("name", "options", "searches"), CASES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "options", "searches"), CASES, ids=str)
 def test_a_deframer_keeps_far_ahead_of_its_noise(name: str, options: dict[str, Any], searches: int) -> None:
     noise = np.random.default_rng(1).standard_normal(BAUDRATE_BD * SECONDS).astype(np.float32)
     _, deframer = make_deframer(name, options)
