@@ -38,7 +38,7 @@ NO_EVENT, PENDING, TRIGGERED, MORE_SEVERE, RETURNED, DROPPED = 0, 1, 2, 3, 4, 5
     nogil=True,
     cache=True,
 )
-def step(  # noqa: PLR0917 - Numba takes arguments by position
+def step(
     values: NDArray[np.float64],
     given: NDArray[np.int8],
     rows: NDArray[np.int64],

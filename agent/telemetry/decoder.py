@@ -87,6 +87,15 @@ class PacketDecoder:
         known.append(one.name)
         return one.name, expression, check_unit(one.unit, f"{where}.unit")
 
+    @property
+    def independent(self) -> bool:
+        """Whether every value is made of its own octets at a fixed place and nothing else."""
+        return self._plain
+
+    def converter(self, name: str) -> Convert | None:
+        """Return what turns a parameter's raw value into its engineering value, ``None`` when they are the same."""
+        return next(convert for known, convert, _ in self._columns if known == name)
+
     def values(self, data: bytes) -> tuple[tuple[ParameterValue, ...], UtcNs | None]:
         """Decode the octets; also return the time of generation if the packet says it. Raises ``DecodeError``."""
         if self._plain and self.layout.fixed is not None:

@@ -72,6 +72,14 @@ def _code(one: Field) -> str:
     return _CODES.get((one.type.kind, one.type.width), "")
 
 
+def place_of(one: Field) -> int:
+    """Return how many bits of its octets lie below a field, the octets read in their own order."""
+    if not one.type.in_bits:
+        return 0
+    before = one.position - 8 * one.octets.start
+    return before if one.type.little else 8 * len(one.octets) - before - one.type.width
+
+
 def _other(one: Field) -> Callable[[bytes], RawValue]:
     """Return a function that reads a field which ``struct`` cannot."""
     kind: FieldType = one.type
@@ -85,8 +93,7 @@ def _other(one: Field) -> Callable[[bytes], RawValue]:
         signed = kind.kind == "i"
         return lambda data: int.from_bytes(data[start:stop], order, signed=signed)  # type: ignore[arg-type]
     width = kind.width
-    used = one.position - 8 * start + width
-    shift = used - width if kind.little else 8 * (stop - start) - used
+    shift = place_of(one)
     mask = (1 << width) - 1
     if kind.kind == "flag":
         return lambda data: data[start] >> shift & 1 == 1

@@ -75,7 +75,7 @@ def test_bulk_decoding_is_hundreds_of_times_faster_than_construct(capsys: pytest
     parameters += [{"name": "length", "type": "u16"}, {"name": "day", "type": "u16"}, {"name": "ms", "type": "u32"}]
     parameters += [{"name": "us", "type": "u16"}, {"name": "id", "type": "u8"}]
     parameters += [{"name": f"f_{i}", "type": "f32"} for i in range(8)]
-    parameters += [{"name": "rest", "type": "bytes", "octets": 24}]
+    parameters += [{"name": "others", "type": "bytes", "octets": 24}]
     table = {"name": "p", "octets": 71, "parameter": parameters}
     packet = PacketDecoder(msgspec.convert(table, Packet), "")
     random = np.random.default_rng(3)
