@@ -22,6 +22,7 @@ COMMANDS = (
     "passes",
     "check",
     "simulate",
+    "archive",
     "doctor",
     "completion",
 )
