@@ -136,7 +136,7 @@ def station_text(
         "# A gsagent station. `gsagent check` names what is wrong with it; docs/operations.md explains each line.",
         "",
         f"satellites = [{', '.join(quoted(slug) for slug in satellites)}]   # `gsagent satellites` lists them",
-        "# http_port = 8080   # a status page on this machine",
+        "# http_port = 8080   # the dashboard, on this machine",
         "",
         "[station]",
         f"name = {quoted(name)}",

@@ -23,7 +23,7 @@ A first station file is written by `gsagent init`; `gsagent check FILE` says wha
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what this command takes."""
     parser.add_argument("config", nargs="?", default="configs/station.toml", help="station file (%(default)s)")
-    parser.add_argument("--http-port", type=int, metavar="N", help="serve a status page on 127.0.0.1:N")
+    parser.add_argument("--http-port", type=int, metavar="N", help="serve the dashboard on 127.0.0.1:N")
 
 
 def run(arguments: argparse.Namespace) -> int:

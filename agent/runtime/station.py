@@ -12,7 +12,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from agent.runtime.orders import Orders
 from agent.runtime.passes import PassWatch, Sky
 from agent.sinks import payloads
 from agent.sinks.archive import Archive, ArchiveStats
+from agent.sinks.broker_connection import tls_context
 from agent.sinks.embedded_broker import EmbeddedBroker
 from agent.sinks.publisher import Publisher
 from agent.sources import OctetTable, SourceTable, make_source, read_table
@@ -138,9 +139,7 @@ class Agent:
             for publisher in self.announcer.publishers:
                 publisher.on_command = orders.carry_out
             if self.http_port is not None:
-                from agent.dashboard.status_page import StatusPage
-
-                await stack.enter_async_context(StatusPage(self.http_port, self.describe))
+                await stack.enter_async_context(self._dashboard(self.http_port, brokers[0]))
             await self._work()
 
     async def _restore_alarms(self, archive: Archive) -> None:
@@ -372,6 +371,19 @@ class Agent:
             frames_of=lambda slug: self.frames[slug],
             in_view=lambda slug, up: self.monitor.set_in_view(slug, up, time.time_ns()),
             follow=self._follow,
+        )
+
+    def _dashboard(self, port: int, broker: Broker) -> AbstractAsyncContextManager[object]:
+        """Serve the page, with a bridge to the first broker; its library is loaded only where it is wanted."""
+        from agent.dashboard.server import Dashboard
+
+        return Dashboard(
+            port,
+            self.describe,
+            broker.host,
+            broker.port,
+            broker_tls=tls_context(broker.tls) if broker.tls is not None else None,
+            topic_prefix=broker.topic_prefix,
         )
 
     def _follow(self, slug: str, curve: DopplerCurve | None) -> None:
