@@ -34,9 +34,10 @@ class SquaredLine:
         """Give the spectrum of each window's square."""
         signal = np.ascontiguousarray(samples.T).view(np.complex64).ravel()
         windows = np.lib.stride_tricks.sliding_window_view(signal, self._size)[::step]
-        spectra = np.abs(np.fft.fft(windows * windows * self._taper, axis=1)) ** 2
-        spectra[:, self._outside] = 0.0
-        return spectra.astype(np.float32)
+        spectra = np.fft.fft(windows * windows * self._taper, axis=1)
+        power: NDArray[np.floating[Any]] = spectra.real**2 + spectra.imag**2
+        power[:, self._outside] = 0.0
+        return power
 
     def frequencies(self, evidence: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Give the carrier of each window, in cycles a sample."""

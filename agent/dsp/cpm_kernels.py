@@ -150,7 +150,7 @@ def tone_middles(samples: NDArray[np.float32], size: int, step: int, symbol: int
     cache=True,
     fastmath=_REORDER,
 )
-def take_around(  # noqa: PLR0917 - Numba takes arguments by position
+def take_around(
     samples: NDArray[np.float32],
     origin: int,
     centres: NDArray[np.float64],
@@ -189,7 +189,7 @@ def take_around(  # noqa: PLR0917 - Numba takes arguments by position
     cache=True,
     fastmath=_REORDER,
 )
-def detect_sequence(  # noqa: PLR0917 - Numba takes arguments by position
+def detect_sequence(
     samples: NDArray[np.float32],
     templates: NDArray[np.float32],
     advances: NDArray[np.float32],

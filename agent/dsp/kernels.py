@@ -65,21 +65,21 @@ def clock_phasors(samples: NDArray[np.float32], first: int, out: NDArray[np.floa
     blind to a constant; its filter peaks at half the baud rate, where the clock's line comes from.
     ``out[:, h]`` is (real, imaginary, power) of ``sum |slope|^2 * (-j)^n``.
     """
-    n_channels = samples.shape[0]
+    lanes = np.empty(16, dtype=np.float32)
     for h in range(out.shape[1]):
-        r0, r1, r2, r3 = 0.0, 0.0, 0.0, 0.0
-        start = first + 64 * h
-        for c in range(n_channels):
-            for q in range(16):
-                n = start + 4 * q
-                d = samples[c, n + 2] - samples[c, n - 2]
-                r0 += d * d
-                d = samples[c, n + 3] - samples[c, n - 1]
-                r1 += d * d
-                d = samples[c, n + 4] - samples[c, n]
-                r2 += d * d
-                d = samples[c, n + 5] - samples[c, n + 1]
-                r3 += d * d
+        lanes[:] = np.float32(0.0)
+        start = first + 64 * h - 2
+        for c in range(samples.shape[0]):
+            for part in range(4):
+                early = samples[c, start + 16 * part : start + 16 * part + 16]
+                late = samples[c, start + 16 * part + 4 : start + 16 * part + 20]
+                for k in range(16):
+                    slope = late[k] - early[k]
+                    lanes[k] += slope * slope
+        r0 = float(lanes[0] + lanes[4] + lanes[8] + lanes[12])
+        r1 = float(lanes[1] + lanes[5] + lanes[9] + lanes[13])
+        r2 = float(lanes[2] + lanes[6] + lanes[10] + lanes[14])
+        r3 = float(lanes[3] + lanes[7] + lanes[11] + lanes[15])
         out[0, h] = r0 - r2
         out[1, h] = r3 - r1
         out[2, h] = r0 + r1 + r2 + r3
@@ -107,17 +107,24 @@ def clock_track(
     width = windows.shape[2]
     for h in range(out.shape[0]):
         best, best_re, best_im, best_error = -1.0, 0.0, 0.0, 0.0
+        # Slices begin at zero, so that the compiler knows no index is negative and uses vectors.
+        line_re, line_im, line_power = (
+            phasors[0, h : h + width],
+            phasors[1, h : h + width],
+            phasors[2, h : h + width],
+        )
         for e in range(errors.shape[0]):
             re, im = 0.0, 0.0
+            window_re, window_im = windows[e, 0], windows[e, 1]
             for w in range(width):
-                re += windows[e, 0, w] * phasors[0, h + w] - windows[e, 1, w] * phasors[1, h + w]
-                im += windows[e, 1, w] * phasors[0, h + w] + windows[e, 0, w] * phasors[1, h + w]
+                re += window_re[w] * line_re[w] - window_im[w] * line_im[w]
+                im += window_im[w] * line_re[w] + window_re[w] * line_im[w]
             size = re * re + im * im
             if size > best:
                 best, best_re, best_im, best_error = size, re, im, errors[e]
         power = 1e-30
         for w in range(width):
-            power += phasors[2, h + w]
+            power += line_power[w]
         # Transitions at fraction -arg/2pi of a symbol; centres half a symbol later.
         phase = 0.5 - np.arctan2(best_im, best_re) / (2.0 * np.pi)
         expected = state[0] + 0.5 * (state[1] + best_error)
@@ -135,7 +142,7 @@ def clock_track(
     cache=True,
     fastmath=_REORDER,
 )
-def take_symbols(  # noqa: PLR0917 - Numba takes arguments by position
+def take_symbols(
     samples: NDArray[np.float32],
     origin: int,
     track: NDArray[np.float64],
@@ -236,7 +243,7 @@ def level_symbols(
 
 
 @njit("void(float32[:,::1], float64[::1], float64, int64, float64[::1], float32[:,::1])", nogil=True, cache=True)
-def mix(  # noqa: PLR0917 - Numba takes arguments by position
+def mix(
     samples: NDArray[np.float32],
     frequencies: NDArray[np.float64],
     chirp: float,
@@ -331,15 +338,19 @@ def align_bpsk(
             old_phase, old_gain = phase, gain
         # Symbols from the middle of the eight before to the middle of this one.
         first = 8 * g
-        for i in range(max(0, first - 4), min(first + 4, soft.shape[0])):
-            u = (i - first + 4.5) / 8.0
-            turn = old_phase + (phase - old_phase) * u
-            cos, sin = np.cos(turn), np.sin(turn)
-            level = old_gain + (gain - old_gain) * u
+        begin, end = max(0, first - 4), min(first + 4, soft.shape[0])
+        step = (phase - old_phase) / 8.0
+        turn = old_phase + step * (begin - first + 4.5)
+        cos, sin, step_cos, step_sin = np.cos(turn), np.sin(turn), np.cos(step), np.sin(step)
+        level_step = (gain - old_gain) / 8.0
+        level = old_gain + level_step * (begin - first + 4.5)
+        for i in range(begin, end):
             a, b = symbols[0, i + 8 * half], symbols[1, i + 8 * half]
             soft[i] = (a * cos + b * sin) * level
             miss = (b * cos - a * sin) * level
             quality[0] += miss * miss
+            cos, sin = cos * step_cos - sin * step_sin, cos * step_sin + sin * step_cos
+            level += level_step
         if first < soft.shape[0]:
             quality[1] += 8.0
             quality[2] += phase - old_phase
