@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, DecodeError
 
 if TYPE_CHECKING:
-    from agent.definitions import Satellite, SatelliteExample
+    from agent.definitions import Downlink, Satellite, SatelliteExample
+    from agent.records import ParameterReport
 
 SUMMARY = "validate station, satellite and scenario files"
 DESCRIPTION = """\
@@ -170,27 +171,19 @@ def example_problems(
     satellite: Satellite, example: SatelliteExample, place: str
 ) -> Iterator[tuple[str, ConfigError]]:
     """Yield where an example frame does not decode to what it states."""
-    from agent.downlink import FrameReader, Transmitter
-    from agent.records import Frame, ParameterReport
-    from firmware_protocols.interface import LinkFrame
-
-    chosen = [one for one in satellite.downlinks if example.downlink in (None, one.name)]
-    if not chosen:
-        yield f"{place}.downlink", ConfigError(f"there is no downlink {example.downlink!r}")
-        return
     try:
         data = bytes.fromhex(example.frame)
     except ValueError:
         yield f"{place}.frame", ConfigError("not hex")
         return
-    reader = FrameReader(Transmitter("example", satellite, chosen[0]))
-    frame = Frame("example", chosen[0].name, LinkFrame(data, 0, len(data), "none"), received_utc_ns=0)
-    reports = [record for record in reader.read(frame) if isinstance(record, ParameterReport)]
-    if not reports:
-        reasons = ", ".join(reader.rejected) or "no packet was found in it"
-        yield f"{place}.frame", ConfigError(f"does not decode: {reasons}")
+    chosen = [one for one in satellite.downlinks if example.downlink in (None, one.name)]
+    if not chosen and example.downlink is not None:
+        yield f"{place}.downlink", ConfigError(f"there is no downlink {example.downlink!r}")
         return
-    report = reports[0]
+    report, reason = decode_frame(satellite, chosen[0] if chosen else None, data)
+    if report is None:
+        yield f"{place}.frame", ConfigError(f"does not decode: {reason}")
+        return
     if report.packet != example.packet:
         yield f"{place}.packet", ConfigError(f"decodes as packet {report.packet!r}")
         return
@@ -200,6 +193,26 @@ def example_problems(
             yield f"{place}.values.{name}", ConfigError("the packet has no such parameter")
         elif not same(values[name], expected):
             yield f"{place}.values.{name}", ConfigError(f"{expected!r} stated, {values[name]!r} decoded")
+
+
+def decode_frame(
+    satellite: Satellite, downlink: Downlink | None, data: bytes
+) -> tuple[ParameterReport | None, str]:
+    """Decode a frame by a downlink's extractors, or as a packet by itself; else return why it does not decode."""
+    from agent.downlink import FrameReader, Transmitter
+    from agent.records import Frame, ParameterReport
+    from agent.telemetry.decoder import Decoder
+    from firmware_protocols.interface import LinkFrame, Packet
+
+    if downlink is None:
+        try:
+            return Decoder(satellite).decode("", Packet(data), 0), ""
+        except DecodeError as exc:
+            return None, exc.reason
+    reader = FrameReader(Transmitter("example", satellite, downlink))
+    records = reader.read(Frame("example", downlink.name, LinkFrame(data, 0, len(data), "none"), received_utc_ns=0))
+    report = next((record for record in records if isinstance(record, ParameterReport)), None)
+    return report, ", ".join(reader.rejected) or "no packet was found in it"
 
 
 def same(value: object, expected: object) -> bool:

@@ -189,6 +189,8 @@ class _Placer:
             inner.field("", msgspec.structs.replace(bare, count=None), where)
             self._take(name, where)
         inner.close(where, at_end=True)
+        if count == REST and not any(isinstance(item, Segment) for item in inner.items):
+            raise ConfigError("what fills the rest must have at least one octet of its own", where=f"{where}.count")
         self.items.append(Group(name, tuple(inner.items), count, parameter.when, where))
 
     def _place_one(self, parameter: Parameter, prefix: str, where: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from typing import Any
 
 import pytest
 
 from agent.config import CatalogEntry, load_catalog, names_of
-from agent.definitions import SatelliteExample
+from agent.definitions import Downlink, SatelliteExample
 from agent.downlink import FrameReader, Transmitter, check_downlink
+from agent.errors import DecodeError
 from agent.health.limits import LimitSet
-from agent.records import Frame, ParameterReport
+from agent.records import Frame, PacketRecord, ParameterReport
 from agent.telemetry.decoder import Decoder
 from firmware_protocols.interface import LinkFrame, Packet
 
@@ -30,21 +33,42 @@ NONE_SAID = "None"
 """How an example says that a value is absent: TOML has no null."""
 
 
-def frames_of_example(entry: CatalogEntry, example: SatelliteExample) -> tuple[Transmitter, Frame]:
-    satellite = entry.satellite
-    names = [downlink.name for downlink in satellite.downlinks]
-    downlink = satellite.downlinks[names.index(example.downlink) if example.downlink else 0]
-    transmitter = Transmitter(entry.slug, satellite, downlink)
-    link_frame = LinkFrame(bytes.fromhex(example.frame), 0, 1, "fcs")
-    return transmitter, Frame(entry.slug, downlink.name, link_frame, received_utc_ns=0)
+def downlink_of(entry: CatalogEntry, example: SatelliteExample) -> Downlink | None:
+    downlinks = entry.satellite.downlinks
+    names = [downlink.name for downlink in downlinks]
+    if example.downlink is not None:
+        return downlinks[names.index(example.downlink)]
+    return downlinks[0] if downlinks else None
+
+
+def read_frame(entry: CatalogEntry, example: SatelliteExample, data: bytes) -> tuple[list[Any], Counter[str]]:
+    """Read a frame by the example's downlink; a satellite without any gives frames that are packets."""
+    downlink = downlink_of(entry, example)
+    if downlink is None:
+        try:
+            return [Decoder(entry.satellite).decode("", Packet(data), 0)], Counter()
+        except DecodeError as exc:
+            return [], Counter([exc.reason])
+    reader = FrameReader(Transmitter(entry.slug, entry.satellite, downlink))
+    frame = Frame(entry.slug, downlink.name, LinkFrame(data, 0, 1, "fcs"), received_utc_ns=0)
+    return reader.read(frame), reader.rejected
 
 
 def report_of_example(entry: CatalogEntry, example: SatelliteExample) -> ParameterReport:
-    transmitter, frame = frames_of_example(entry, example)
-    reader = FrameReader(transmitter)
-    reports = [record for record in reader.read(frame) if isinstance(record, ParameterReport)]
-    assert len(reports) == 1, dict(reader.rejected)
+    records, rejected = read_frame(entry, example, bytes.fromhex(example.frame))
+    reports = [record for record in records if isinstance(record, ParameterReport)]
+    assert len(reports) == 1, dict(rejected)
     return reports[0]
+
+
+def packet_of_example(entry: CatalogEntry, example: SatelliteExample) -> Packet:
+    data = bytes.fromhex(example.frame)
+    downlink = downlink_of(entry, example)
+    if downlink is None or not downlink.extract:
+        return Packet(data)
+    records, _ = read_frame(entry, example, data)
+    (packet,) = [record.packet for record in records if isinstance(record, PacketRecord)]
+    return packet
 
 
 def test_there_are_satellites() -> None:
@@ -139,25 +163,8 @@ def test_example_is_encoded_from_its_own_raw_values(entry: CatalogEntry, example
 
 @every_example
 def test_shortened_example_is_refused_with_a_reason(entry: CatalogEntry, example: SatelliteExample) -> None:
-    transmitter, frame = frames_of_example(entry, example)
-    for octets in (0, 1, len(frame.link_frame.data) // 2):
-        reader = FrameReader(transmitter)
-        short = Frame(
-            frame.satellite,
-            frame.downlink,
-            LinkFrame(frame.link_frame.data[:octets], 0, 1, "fcs"),
-            received_utc_ns=0,
-        )
-        records = reader.read(short)
+    whole = bytes.fromhex(example.frame)
+    for octets in (0, 1, len(whole) // 2):
+        records, rejected = read_frame(entry, example, whole[:octets])
         reports = [record for record in records if isinstance(record, ParameterReport)]
-        assert reports or sum(reader.rejected.values()) == 1
-
-
-def packet_of_example(entry: CatalogEntry, example: SatelliteExample) -> Packet:
-    transmitter, frame = frames_of_example(entry, example)
-    if not transmitter.downlink.extract:
-        return Packet(frame.link_frame.data)
-    records = FrameReader(transmitter).read(frame)
-    packets = [record.packet for record in records if not isinstance(record, ParameterReport)]
-    assert len(packets) == 1
-    return packets[0]
+        assert reports or sum(rejected.values()) == 1

@@ -21,7 +21,8 @@ import pytest
 from agent.config import find_satellite, load_catalog
 from agent.downlink import FrameReader, Transmitter
 from agent.records import Frame, ParameterReport
-from firmware_protocols.interface import LinkFrame
+from agent.telemetry.decoder import Decoder
+from firmware_protocols.interface import LinkFrame, Packet
 
 DATA = os.environ.get("GSAGENT_TEST_DATA")
 FOLDER = Path(DATA or ".") / "recordings" / "dev"
@@ -175,10 +176,15 @@ def test_every_value_the_peer_prints_is_ours(entry: Any, truth: dict[str, Any]) 
 
 def decoded_values(entry: Any, truth: dict[str, Any], frame: str) -> Iterator[dict[str, Any]]:
     satellite = entry.satellite
-    wanted = [one for one in satellite.downlinks if one.baudrate_bd == truth["baudrate"]]
-    reader = FrameReader(Transmitter(entry.slug, satellite, (wanted or satellite.downlinks)[0]))
-    link_frame = LinkFrame(bytes.fromhex(frame), 0, 1, "fcs")
-    records = reader.read(Frame(entry.slug, reader.transmitter.downlink.name, link_frame, 0))
+    data = bytes.fromhex(frame)
+    records: list[Any]
+    if satellite.downlinks:
+        wanted = [one for one in satellite.downlinks if one.baudrate_bd == truth["baudrate"]]
+        reader = FrameReader(Transmitter(entry.slug, satellite, (wanted or satellite.downlinks)[0]))
+        link_frame = LinkFrame(data, 0, 1, "fcs")
+        records = list(reader.read(Frame(entry.slug, reader.transmitter.downlink.name, link_frame, 0)))
+    else:
+        records = [Decoder(satellite).decode("", Packet(data), 0)]
     for record in records:
         if isinstance(record, ParameterReport):
             yield {value.name: value.value for value in record.values}
