@@ -33,6 +33,10 @@ LINE_LENGTH = 69
 ALPHA5_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 ALPHA5_LAST = 339_999
 FIRST_TWO_DIGIT_YEAR = 57
+# The checksum counts blanks, points and letters as nothing: that these stand in their columns is checked apart.
+BLANKS = ((1, 8, 17, 32, 43, 52, 61, 63), (1, 7, 16, 25, 33, 42, 51))
+POINTS = ((23, 34), (11, 20, 37, 46, 54))
+SIGNS = ((33, 44, 53), ())
 
 
 def checksum(line: str) -> int:
@@ -81,7 +85,9 @@ def _assumed_point(text: str, what: str) -> float:
         return 0.0
     sign = -1.0 if text[0] == "-" else 1.0
     digits = text.lstrip("+-")
-    mantissa, exponent = (digits[:-2], digits[-2:]) if digits[-2:-1] in ("+", "-") else (digits, "0")
+    mantissa, exponent = (digits[:-2], digits[-2:]) if digits[-2:-1] in ("+", "-") else (digits, "")
+    if not exponent and not digits.strip("0"):
+        return 0.0
     if not mantissa.isdecimal() or not exponent.lstrip("+-").isdecimal():
         raise ElementError("not_a_number", f"{what} {text!r} is not a number with an assumed decimal point")
     return sign * float(f"0.{mantissa}e{exponent}")
@@ -117,6 +123,13 @@ def parse_pair(name: str, first: str, second: str, *, source: str) -> MeanElemen
             raise ElementError("not_ascii", f"line {number} has characters that are not ASCII")
         if line[68] != str(checksum(line)):
             raise ElementError("checksum", f"line {number} ends in {line[68]!r}, its checksum is {checksum(line)}")
+    for line, blanks, points, signs in zip((first, second), BLANKS, POINTS, SIGNS, strict=True):
+        wrong = [column for column in blanks if line[column] != " "]
+        wrong += [column for column in points if line[column] != "."]
+        wrong += [column for column in signs if line[column] not in " +-"]
+        if wrong:
+            column = wrong[0]
+            raise ElementError("columns", f"line {line[0]} has {line[column]!r} in column {column + 1}")
     norad = read_catalogue_number(first[2:7])
     if read_catalogue_number(second[2:7]) != norad:
         raise ElementError("satellite_mismatch", f"line 1 is of {norad}, line 2 of {second[2:7].strip()}")
