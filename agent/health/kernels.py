@@ -59,7 +59,7 @@ def step(
     ``given`` is the level of a label or text, -1 for a number, -2 for a value that is missing. A value that is
     missing or not a number is no evidence: it counts neither as a violation nor as conformance. Where no rule
     holds, or it is disabled, an alarm ends at once. ``sides`` is the side the most severe violation was found
-    on (-1 low, 1 high, 0 neither).
+    on (-1 low, 1 high, 0 neither). A time that runs backwards (a reset on board) begins the change anew.
     """
     for i in range(values.shape[0]):
         row = rows[i]
@@ -91,7 +91,7 @@ def step(
             needed = int(rules[row, 4])
             if rules[row, 7]:
                 reference = past[i, 0]
-                if math.isnan(reference):
+                if math.isnan(reference) or now_ns < since[i, 0]:
                     past[i, 0] = value
                     since[i, 0] = now_ns
                     since[i, 1] = 0

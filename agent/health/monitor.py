@@ -7,6 +7,7 @@ that contradict themselves.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -38,10 +39,11 @@ __all__ = ["AlarmRefused", "Monitor"]
 
 @dataclass(slots=True)
 class _PacketState:
-    """The limits of one packet, what they remember, and their last verdicts."""
+    """The limits of one packet, what they remember, their last verdicts, and how their alarms are called."""
 
     limits: PacketLimits
     memory: PacketMemory
+    alarm_names: tuple[str, ...]
     health: tuple[ParameterHealth, ...] = ()
 
 
@@ -157,10 +159,10 @@ class Monitor:
     def restore(self, transitions: Iterable[Alarm]) -> tuple[Alarm, ...]:
         """Take up the alarms of an earlier run from their archived transitions, oldest first."""
         flags = {
-            (state.slug, parameter.name): (parameter.limits.auto_acknowledge, parameter.limits.latching)
+            (state.slug, name): (parameter.limits.auto_acknowledge, parameter.limits.latching)
             for state in self._states.values()
             for packet in state.packets.values()
-            for parameter in packet.limits.parameters
+            for name, parameter in zip(packet.alarm_names, packet.limits.parameters, strict=True)
         }
         restored = tuple(self._alarms.restore(transitions, flags))
         for alarm in restored:
@@ -173,8 +175,8 @@ class Monitor:
     def _resume(self, alarm: Alarm) -> None:
         """Let persistence go on where it was: the alarm is active until enough good samples have come."""
         for packet in self._states[alarm.satellite].packets.values():
-            for index, parameter in enumerate(packet.limits.parameters):
-                if parameter.name == alarm.parameter:
+            for index, name in enumerate(packet.alarm_names):
+                if name == alarm.parameter:
                     packet.memory.counts[index] = (alarm.violations, 0, 2, CONCERN_LEVELS.index(alarm.level))
 
     def _step(self, state: _SatelliteState, packet: _PacketState, report: ParameterReport) -> list[Record]:
@@ -187,15 +189,15 @@ class Monitor:
         packet.health = verdicts(limits)
         records: list[Record] = []
         for index in np.flatnonzero(memory.events).tolist():
-            parameter = limits.parameters[index]
+            parameter, alarm_name = limits.parameters[index], packet.alarm_names[index]
             event = int(memory.events[index])
             value = values.get(parameter.name)
             if event in (kernels.RETURNED, kernels.DROPPED):
-                records += self._alarms.conform(state.slug, parameter.name, value, report.received_utc_ns)
+                records += self._alarms.conform(state.slug, alarm_name, value, report.received_utc_ns)
                 continue
             records += self._alarms.violate(
                 state.slug,
-                parameter.name,
+                alarm_name,
                 Violation(
                     level=CONCERN_LEVELS[int(limits.results[index])],
                     value=value,
@@ -212,7 +214,12 @@ class Monitor:
         return records
 
     def _health(self, state: _SatelliteState, now_utc_ns: UtcNs) -> HealthStatus:
-        parameters = tuple(health for packet in state.packets.values() for health in packet.health)
+        parameters: tuple[ParameterHealth, ...] = ()
+        for name, packet in state.packets.items():
+            stale = name in state.stale
+            parameters += (
+                tuple(ParameterHealth(one.parameter, "stale") for one in packet.health) if stale else packet.health
+            )
         worst = max((CONCERN_LEVELS.index(one.level) for one in parameters), default=0)
         return HealthStatus(
             satellite=state.slug,
@@ -227,7 +234,7 @@ class Monitor:
     def _stale_packets(self, state: _SatelliteState, now_utc_ns: UtcNs) -> tuple[str, ...]:
         """List the packets that should have come by now: only where the satellite is known to be in view."""
         always = state.satellite.orbit == "geo" or state.satellite.simulated
-        stale = set(state.stale)
+        stale = set(state.stale) if always or state.in_view else set()
         for packet in state.satellite.packets:
             last_utc_ns = state.last_by_packet.get(packet.name)
             if packet.expected_every_s is None or last_utc_ns is None:
@@ -252,8 +259,11 @@ class Monitor:
 def _new_state(slug: str, satellite: definitions.Satellite) -> _SatelliteState:
     limits = LimitSet(satellite, slug)
     state = _SatelliteState(slug, satellite, limits)
+    names = Counter(one.name for packet in limits.packets.values() for one in packet.parameters)
     for name, packet in limits.packets.items():
-        state.packets[name] = _PacketState(packet, PacketMemory(len(packet.parameters)))
+        # What several packets carry with limits of their own has an alarm in each of them.
+        alarm_names = tuple(f"{name}_{one.name}" if names[one.name] > 1 else one.name for one in packet.parameters)
+        state.packets[name] = _PacketState(packet, PacketMemory(len(packet.parameters)), alarm_names)
     return state
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.definitions import Limits, Satellite
 from agent.errors import ConfigError
 from agent.health import kernels
-from agent.health.limits import LimitSet, RuleTable
+from agent.health.limits import LimitSet, PacketMemory, RuleTable, verdicts
 from agent.records import ParameterReport, ParameterValue
 from tests.reference import alarms as twin
 
@@ -152,6 +152,52 @@ def test_disabled_means_no_alarm_and_says_so() -> None:
     assert verdict(0.0, disabled=True, **BATTERY) == ("disabled", "normal", None)
 
 
+# -- change ------------------------------------------------------------------------------------------------
+
+
+def changes(rule: dict[str, Any], *samples: tuple[float, float]) -> list[str | None]:
+    """Feed (second, value) pairs and give the results one after the other."""
+    checked = LimitSet(satellite({"change": rule}))
+    packet = checked.packets["p"]
+    memory = PacketMemory(1)
+    results = []
+    for second, value in samples:
+        packet.load(ParameterReport("s", "p", 0, (ParameterValue("x", 0, value),)))
+        checked.step(packet, memory, round(second * 1e9))
+        results.append(verdicts(packet)[0].monitoring_result)
+    return results
+
+
+def test_a_change_per_second_is_judged_from_the_second_sample_on() -> None:
+    rule = {"warning": {"min": -2, "max": 2}}
+    assert changes(rule, (0, 10), (1, 12), (2, 15), (4, 18)) == ["in_limits", "in_limits", "warning", "in_limits"]
+
+
+def test_a_change_per_sample_does_not_know_the_time() -> None:
+    rule = {"per": "sample", "critical": {"max": 5}}
+    assert changes(rule, (0, 0), (0.1, 5), (99, 11)) == ["in_limits", "in_limits", "critical"]
+
+
+def test_a_change_in_percent_is_of_the_older_value_and_undefined_from_zero() -> None:
+    rule = {"per": "sample", "basis": "percentage", "warning": {"min": -10, "max": 10}}
+    assert changes(rule, (0, 100), (1, 110), (2, 95)) == ["in_limits", "in_limits", "warning"]
+    assert changes(rule, (0, -100), (1, -120)) == ["in_limits", "warning"]
+    assert changes(rule, (0, 0), (1, 1000)) == ["in_limits", "in_limits"]
+
+
+def test_a_change_waits_for_both_spans_and_its_verdict_holds_until_the_next() -> None:
+    rule = {"span_samples": 2, "span_s": 3, "warning": {"max": 1}}
+    series = [(0, 0), (1, 100), (2, 100), (3, 100), (4, 0), (6, 0)]
+    expected = ["in_limits", "in_limits", "in_limits", "warning", "warning", "in_limits"]
+    assert changes(rule, *series) == expected
+
+
+def test_a_gap_of_nan_and_a_clock_that_runs_backwards_begin_the_change_anew() -> None:
+    rule = {"warning": {"max": 1}}
+    assert changes(rule, (0, 0), (1, math.nan), (2, 100)) == ["in_limits", "not_a_number", "in_limits"]
+    assert changes(rule, (100, 0), (5, 100), (6, 100)) == ["in_limits", "in_limits", "in_limits"]
+
+
 # -- what a file may not say -------------------------------------------------------------------------------
 
 
@@ -255,7 +301,7 @@ def test_kernel_and_slow_twin_agree_on_every_verdict_and_event(chosen: list[Limi
     twins = [twin.Alarm(rule) for rule in chosen]
     now_ns = 10**18
     for _ in range(data.draw(st.integers(1, 14))):
-        now_ns += data.draw(st.sampled_from([0, 500_000_000, 1_000_000_000, 3_000_000_000]))
+        now_ns += data.draw(st.sampled_from([0, 500_000_000, 1_000_000_000, 3_000_000_000, -2_000_000_000]))
         sample = [data.draw(samples) for _ in chosen]
         values = np.array([0.0 if value is None else value for value in sample])
         given_ = np.array([-2 if value is None else -1 for value in sample], np.int8)

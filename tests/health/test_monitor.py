@@ -63,6 +63,7 @@ def test_a_packet_of_a_satellite_that_is_always_in_view_goes_stale_and_comes_bac
     assert health(monitor.tick(119 * S)) == []
     (status,) = health(monitor.tick(119 * S + 1))
     assert status.stale_packets == ("p",)
+    assert [one.monitoring_result for one in status.parameters] == ["stale"]
     assert health(monitor.tick(130 * S)) == []
     assert health(monitor.observe(report(131 * S)))[0].stale_packets == ()
 
@@ -76,12 +77,29 @@ def test_a_satellite_below_the_horizon_is_out_of_contact_and_not_stale() -> None
     monitor.set_in_view("sat", True, 2000 * S)
     assert health(monitor.tick(2010 * S)) == []
     assert health(monitor.tick(2020 * S))[0].stale_packets == ("p",)
+    monitor.set_in_view("sat", False, 2100 * S)
+    assert health(monitor.tick(2101 * S))[0].stale_packets == ()
 
 
 def test_without_knowing_where_a_satellite_is_its_silence_says_nothing() -> None:
     monitor = Monitor({"sat": satellite()})
     monitor.observe(report(100 * S))
     assert monitor.tick(10_000 * S) == []
+
+
+def test_a_parameter_limited_in_two_packets_has_an_alarm_in_each() -> None:
+    packets = [
+        {
+            "name": name,
+            "octets": octets,
+            "parameter": [{"name": "v", "type": "f64", "limits": {"warning": {"min": 7.0}}}],
+        }
+        for name, octets in (("short", 8), ("long", 9))
+    ]
+    monitor = Monitor({"sat": msgspec.convert({"name": "S", "norad": 1, "packet": packets}, Satellite)})
+    monitor.observe(report(1 * S, 6.0, packet="short"))
+    monitor.observe(report(2 * S, 8.0, packet="long"))
+    assert [alarm.parameter for alarm in monitor.active_alarms()] == ["short_v"]
 
 
 def test_a_frame_makes_the_link_nominal_and_silence_is_told_by_what_is_known() -> None:

@@ -110,6 +110,8 @@ class Alarm:
         self.violations = self.conformances = self.worst = 0
 
     def _change(self, rule: Change, now_ns: int, value: float) -> None:
+        if self.history and now_ns < self.history[0][0]:
+            self.history.clear()
         self.history.append((now_ns, value))
         then_ns, then = self.history[0]
         samples = len(self.history) - 1

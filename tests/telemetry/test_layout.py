@@ -204,6 +204,19 @@ def test_a_length_field_that_lies_is_refused_with_its_own_reason() -> None:
         ),
         (
             [
+                {"name": "n", "type": "u8"},
+                {
+                    "name": "g",
+                    "type": "group",
+                    "count": "rest",
+                    "parameter": [{"name": "x", "type": "u8", "when": {"n": 1}}],
+                },
+            ],
+            "parameter[1].count",
+            "at least one octet",
+        ),
+        (
+            [
                 {"name": "a", "type": "bits", "width": 4},
                 {"name": "b", "type": "bits.le", "width": 2, "at": 0, "bit": 6},
             ],
