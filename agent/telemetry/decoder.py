@@ -7,6 +7,7 @@ does not fit is a ``DecodeError`` with the reason it is counted under; a definit
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -240,12 +241,14 @@ class Decoder:
     """Decodes the packets of one satellite.
 
     ``slug`` is the satellite file's name, which reports carry; without it they carry the satellite's name.
-    ``where`` is the file, for complaints. Raises ``ConfigError`` when any packet is defined wrongly.
+    ``where`` is the file, for complaints. Raises ``ConfigError`` when any packet is defined wrongly. ``undefined``
+    counts, by parameter, the raw values no calibration is defined for: outside an enumeration or a spline.
     """
 
     def __init__(self, satellite: definitions.Satellite, where: str = "", *, slug: str = "") -> None:
         self.satellite = satellite
         self.slug = slug or satellite.name
+        self.undefined: Counter[str] = Counter()
         self.packets: dict[str, PacketDecoder] = {}
         downlinks = {downlink.name for downlink in satellite.downlinks}
         for index, packet in enumerate(satellite.packets):
@@ -271,6 +274,7 @@ class Decoder:
         """
         chosen = self._order[choose(self._rules, downlink, packet.header, packet.data)]
         values, own_utc_ns = chosen.values(packet.data)
+        self.undefined.update([value.name for value in values if value.value is None])
         return ParameterReport(
             satellite=self.slug,
             packet=chosen.packet.name,

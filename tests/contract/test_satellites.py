@@ -162,6 +162,16 @@ def test_example_is_encoded_from_its_own_raw_values(entry: CatalogEntry, example
 
 
 @every_example
+def test_example_is_encoded_from_its_engineering_values(entry: CatalogEntry, example: SatelliteExample) -> None:
+    decoder = Decoder(entry.satellite)
+    derived = {one.name for packet in entry.satellite.packets for one in packet.derived}
+    report = report_of_example(entry, example)
+    values = {one.name: one.value for one in report.values if one.name not in derived and one.value is not None}
+    again, _ = decoder.packets[example.packet].values(decoder.encode(example.packet, values))
+    assert {one.name: one.value for one in again if one.name in values} == pytest.approx(values, nan_ok=True)
+
+
+@every_example
 def test_shortened_example_is_refused_with_a_reason(entry: CatalogEntry, example: SatelliteExample) -> None:
     whole = bytes.fromhex(example.frame)
     for octets in (0, 1, len(whole) // 2):

@@ -118,6 +118,13 @@ def test_text_ends_before_its_padding_and_a_nan_stays_one() -> None:
     assert math.isnan(values["f"])
 
 
+def test_a_value_outside_its_enumeration_has_none_and_is_counted_by_parameter() -> None:
+    mode = {"name": "m", "type": "u8", "calibration": {"kind": "enumeration", "labels": {"0": "off"}}}
+    one = decoder({"name": "p", "parameter": [mode]})
+    assert [decode(one, text)["m"] for text in ("00", "07", "08")] == ["off", None, None]
+    assert one.undefined == {"m": 2}
+
+
 def test_what_is_encoded_is_decoded_again_and_carries_its_marks() -> None:
     one = decoder(
         {
