@@ -64,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-elevation", type=float, default=None, metavar="DEG", help="a pass begins above it (0)"
     )
+    parser.add_argument(
+        "--refraction", action="store_true", help="take --min-elevation as apparent, in a standard atmosphere"
+    )
     parser.add_argument("--format", choices=("table", "json", "ics"), default="table", help="(%(default)s)")
     parser.add_argument("--plot", choices=PLOTS, help="draw the passes instead: as text, or as SVG")
 
@@ -75,6 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     minimum = arguments.min_elevation if arguments.min_elevation is not None else site.min_elevation_deg
     if not -90.0 < minimum < 90.0:
         raise ConfigError(f"--min-elevation {minimum:g} is no elevation", mend="-90 … 90 degrees are")
+    if arguments.refraction:
+        from agent.orbit.refraction import geometric_deg
+
+        minimum = geometric_deg(minimum)
     if not 0.0 < arguments.days <= 366.0:
         raise ConfigError(f"--days {arguments.days:g} is no length of a window", mend="more than 0, at most 366")
     window = start_utc_ns, start_utc_ns + round(arguments.days * 86_400e9)
@@ -252,16 +259,15 @@ def choose(words: Sequence[str], known: Known, files: Sequence[str]) -> tuple[li
 def predict(
     catalogue: Catalogue, numbers: Sequence[int], site: Site, window_utc_ns: tuple[int, int], minimum_deg: float
 ) -> PassPrediction:
-    """Predict with the set that is nearest in time; large catalogues are shared among the processors."""
+    """Predict, tell of manoeuvres and old sets; large catalogues are shared among the processors."""
     import os
     from concurrent.futures import ThreadPoolExecutor
 
-    from agent.orbit.catalogue import Catalogue
     from agent.orbit.checks import age_label
     from agent.orbit.history import error_bound, manoeuvres
     from agent.orbit.horizon import behind_mask
     from agent.orbit.listing import iso
-    from agent.orbit.passes import PassPrediction, predict_passes
+    from agent.orbit.passes import PassPrediction, predict_from_catalogue
 
     start, end = window_utc_ns
     middle = (start + end) // 2
@@ -288,16 +294,15 @@ def predict(
     with ThreadPoolExecutor(threads) as pool:
         parts = list(
             pool.map(
-                lambda share: predict_passes(
-                    share, site.station, start, end, min_elevation_deg=lowest, bounds=bounds
+                lambda share: predict_from_catalogue(
+                    catalogue, share, site.station, start, end, min_elevation_deg=lowest, bounds=bounds
                 ),
-                [sets[first::threads] for first in range(threads)],
+                [[s.norad for s in sets[first::threads]] for first in range(threads)],
             )
         )
     passes: list[Pass] = [p for part in parts for p in part.passes]
     if site.mask is not None:
-        nearest = Catalogue(sets)
-        passes = behind_mask(passes, nearest.newest(), site.station, site.mask, window_utc_ns)
+        passes = behind_mask(passes, catalogue, site.station, site.mask, window_utc_ns)
     return PassPrediction(
         tuple(sorted(passes, key=lambda p: p.aos_utc_ns or start)),
         tuple(note for part in parts for note in part.notes),

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import AgentError
+from agent.orbit.catalogue import Catalogue
 from agent.orbit.elements import MeanElements
 from agent.orbit.frames import enu_matrix, geodetic_to_ecef_km, teme_to_ecef
 from agent.orbit.look import states_teme_km
@@ -63,7 +64,7 @@ def azimuth_elevation_deg(elements: MeanElements, station: Station, times: Integ
 
 def behind_mask(
     passes: Sequence[Pass],
-    elements: Sequence[MeanElements],
+    catalogue: Catalogue,
     station: Station,
     mask: HorizonMask,
     window_utc_ns: tuple[UtcNs, UtcNs],
@@ -72,10 +73,12 @@ def behind_mask(
 
     Gaps and peaks narrower than a second of flight may be missed.
     """
-    by_number = {s.norad: s for s in elements}
     found: list[Pass] = []
     for one in passes:
-        found += _cut(one, by_number[one.norad], station, mask, window_utc_ns)
+        elements = catalogue.nearest(one.norad, one.tca_utc_ns)
+        if elements is None:
+            raise AgentError(f"{one.satellite} ({one.norad}): a pass without elements")
+        found += _cut(one, elements, station, mask, window_utc_ns)
     return sorted(found, key=lambda p: p.aos_utc_ns or window_utc_ns[0])
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import AgentError
+from agent.orbit.catalogue import Catalogue
 from agent.orbit.elements import NS_PER_DAY, MeanElements
 from agent.orbit.history import ErrorBound, error_bound
 from agent.orbit.search.grid import NONE_NS, Batch, PassArrays, joined, sampled, search_batch
@@ -127,6 +128,48 @@ def predict_for_stations(
         PassPrediction(tuple(records[ends[k] : ends[k + 1]]), tuple(notes[k]), tuple(boxes[k]))
         for k in range(len(stations))
     ]
+
+
+def predict_from_catalogue(
+    catalogue: Catalogue,
+    numbers: Sequence[int],
+    station: Station,
+    start_utc_ns: UtcNs,
+    end_utc_ns: UtcNs,
+    *,
+    min_elevation_deg: float = 0.0,
+    bounds: Mapping[int, ErrorBound] | None = None,
+) -> PassPrediction:
+    """Predict with the set that is nearest to each pass in time, where an object has several.
+
+    Each set is searched over the whole window and gives the passes that culminate in its span: none is cut or
+    counted twice where one set follows another.
+    """
+    single: list[MeanElements] = []
+    passes: list[Pass] = []
+    notes: list[PassNote] = []
+    boxes: list[PointingBox] = []
+    for norad in numbers:
+        spans = catalogue.spans(norad, start_utc_ns, end_utc_ns)
+        if len(spans) == 1:
+            single.append(spans[0][0])
+            continue
+        own: list[Pass] = []
+        silent: list[PassNote] = []
+        for elements, begin, end in spans:
+            found = predict_passes(
+                [elements], station, start_utc_ns, end_utc_ns, min_elevation_deg=min_elevation_deg, bounds=bounds
+            )
+            own += [p for p in found.passes if begin <= p.tca_utc_ns < end or p.kind == "always_up"]
+            silent += found.notes
+            boxes += found.pointing
+        passes += own
+        notes += [] if own else silent[-1:]
+    together = predict_passes(
+        single, station, start_utc_ns, end_utc_ns, min_elevation_deg=min_elevation_deg, bounds=bounds
+    )
+    ordered = sorted([*passes, *together.passes], key=lambda p: (p.aos_utc_ns or start_utc_ns, p.tca_utc_ns))
+    return PassPrediction(tuple(ordered), (*notes, *together.notes), (*boxes, *together.pointing))
 
 
 def to_records(

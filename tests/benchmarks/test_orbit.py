@@ -110,7 +110,8 @@ def test_propagation_beside_python_sgp4(name: str, asked: float) -> None:
     off_m = np.abs(np.moveaxis(states.position_km, 1, 2) - position)[good].max() * 1e3
     ratio = float(np.median(ratios))
     print(
-        f"\n{name}: {max(rates):.1f} M/s, {ratio:.1f} × python-sgp4's C++ arrays (asked {asked:.0f}); {off_m:.2f} m apart"
+        f"\n{name}: {max(rates):.1f} M/s, {ratio:.1f} × python-sgp4's C++ arrays (asked {asked:.0f}); "
+        f"{off_m:.3f} m apart"
     )
     assert off_m < 1.0  # the resolution of a Julian date
     assert ratio > 0.5 * asked  # a loaded machine still shows a broken vector loop

@@ -12,6 +12,7 @@ import pytest
 
 from agent.errors import AgentError
 from agent.orbit.calendar import to_calendar
+from agent.orbit.catalogue import Catalogue
 from agent.orbit.horizon import HorizonMask, azimuth_elevation_deg, behind_mask
 from agent.orbit.listing import iso, table_rows, to_json
 from agent.orbit.passes import predict_passes
@@ -30,8 +31,8 @@ def passes_above(threshold_deg: float) -> list[Pass]:
 
 def test_a_flat_mask_cuts_where_a_threshold_does() -> None:
     flat = HorizonMask(((0.0, 10.0),))
-    cut = behind_mask(passes_above(10.0), [circular()], DAEJEON, flat, WINDOW)
-    lower = behind_mask(passes_above(0.0), [circular()], DAEJEON, flat, WINDOW)
+    cut = behind_mask(passes_above(10.0), Catalogue([circular()]), DAEJEON, flat, WINDOW)
+    lower = behind_mask(passes_above(0.0), Catalogue([circular()]), DAEJEON, flat, WINDOW)
     truth = passes_above(10.0)
     assert len(cut) == len(lower) == len(truth) > 4
     for a, b in zip(lower, truth, strict=True):
@@ -43,7 +44,7 @@ def test_a_flat_mask_cuts_where_a_threshold_does() -> None:
 
 
 def test_behind_the_mask_nothing_is_seen_and_above_it_everything() -> None:
-    cut = behind_mask(passes_above(MASK.lowest_deg), [circular()], DAEJEON, MASK, WINDOW)
+    cut = behind_mask(passes_above(MASK.lowest_deg), Catalogue([circular()]), DAEJEON, MASK, WINDOW)
     times = AUGUST_23_UTC_NS + np.arange(0, 2 * 86_400, 5, dtype=np.int64) * 10**9
     azimuth, elevation = azimuth_elevation_deg(circular(), DAEJEON, times)
     clear = elevation > MASK.elevation_deg(azimuth)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from agent.errors import AgentError
+from agent.orbit.catalogue import Catalogue
 from agent.orbit.earth_orientation import bundled
 from agent.orbit.elements import MeanElements
-from agent.orbit.passes import predict_for_stations, predict_passes
+from agent.orbit.passes import predict_for_stations, predict_from_catalogue, predict_passes
+from agent.orbit.refraction import geometric_deg, refraction_deg
 from agent.records import Pass, Station
 from tests.orbit.sets import AUGUST_23_UTC_NS, DAEJEON, DAY_NS, GEOSTATIONARY, MOLNIYA, circular, korean
 from tests.reference.orbit import elevation_of, true_passes
@@ -204,3 +206,30 @@ def test_names_of_the_satellite_files_replace_those_of_the_elements() -> None:
         [circular()], DAEJEON, AUGUST_23_UTC_NS, AUGUST_23_UTC_NS + DAY_NS, names={90001: "mine"}
     )
     assert {p.satellite for p in prediction.passes} == {"mine"}
+
+
+def test_between_two_sets_each_pass_is_predicted_once_by_the_nearer_set() -> None:
+    early = circular()
+    late = replace(early, epoch_utc_ns=AUGUST_23_UTC_NS + 2 * DAY_NS, mean_anomaly_deg=140.0)
+    middle, end = AUGUST_23_UTC_NS + DAY_NS, AUGUST_23_UTC_NS + 2 * DAY_NS
+    found = predict_from_catalogue(Catalogue([early, late]), [90001], DAEJEON, AUGUST_23_UTC_NS, end)
+    by_early = predict_passes([early], DAEJEON, AUGUST_23_UTC_NS, end).passes
+    by_late = predict_passes([late], DAEJEON, AUGUST_23_UTC_NS, end).passes
+    expected = [p for p in by_early if p.tca_utc_ns < middle] + [p for p in by_late if p.tca_utc_ns >= middle]
+    assert [p.tca_utc_ns for p in found.passes] == [p.tca_utc_ns for p in expected]
+    assert len(expected) > 4
+    # One note, not one a set, where it never rises.
+    south = replace(DAEJEON, latitude_deg=-89.0)
+    flat = [replace(s, inclination_deg=5.0) for s in (early, late)]
+    silent = predict_from_catalogue(Catalogue(flat), [90001], south, AUGUST_23_UTC_NS, end)
+    assert len(silent.notes) == 1
+
+
+def test_refraction_lifts_the_horizon_by_half_a_degree_and_the_zenith_not_at_all() -> None:
+    # Meeus, chapter 16: 28.98′ at the horizon for the true altitude, and there and back.
+    assert refraction_deg(0.0) * 60 == pytest.approx(28.98, abs=0.5)
+    assert refraction_deg(90.0) == pytest.approx(0.0, abs=1e-4)
+    assert refraction_deg(10.0) * 60 == pytest.approx(5.4, abs=0.2)
+    for apparent in (0.0, 0.5, 3.0, 20.0, 89.0):
+        true = geometric_deg(apparent)
+        assert true + refraction_deg(true) == pytest.approx(apparent, abs=1e-9)
