@@ -19,23 +19,22 @@ import asyncio
 import contextlib
 import struct
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Annotated, Final, Self
 
-import numpy as np
 from msgspec import Meta
 
 from agent.definitions import Port
 from agent.errors import ConfigError, SourceLost
-from agent.records import IqBlock
+from agent.records import AudioBlock, IqBlock
 from agent.sources import Signal, SourceTable
 from agent.sources.connection import Connection, connect
 from agent.sources.samples import iq_converter
-from agent.sources.samples.clock import SampleClock
+from agent.sources.samples.blocks import BlockBuilder
 
 SIGNAL: Signal = "iq"
 
-BLOCK_S = 0.05
 SETTLE_S = 0.15
 HEADER: Final = struct.Struct(">4sII")
 COMMAND: Final = struct.Struct(">BI")
@@ -74,11 +73,7 @@ class Source:
         self.options = options
         self.tuner = ""
         self._connection: Connection | None = None
-        self._converter = iq_converter("cu8")
-        self._clock = SampleClock(options.sample_rate_hz)
-        self._block_octets = 2 * int(options.sample_rate_hz * BLOCK_S)
-        self._octets = bytearray()
-        self._skip = 0
+        self._blocks = BlockBuilder(iq_converter("cu8"), float(options.sample_rate_hz), options.frequency_hz)
 
     async def __aenter__(self) -> Self:
         options = self.options
@@ -87,50 +82,46 @@ class Source:
         )
         self._connection = connection
         try:
-            await self._greet(connection)
+            beyond = await self._greet(connection)
             await connection.write(_tuning(options))
-            await self._settle(connection)
+            await self._settle(connection, beyond)
         except BaseException:
             connection.close()
             self._connection = None
             raise
-        self._clock = SampleClock(options.sample_rate_hz)
         return self
 
-    async def _greet(self, connection: Connection) -> None:
-        """Read the header: it tells an rtl_tcp server from anything else that accepts a connection."""
-        self._octets = bytearray()
-        await self._gather(connection, HEADER.size)
-        magic, tuner, _ = HEADER.unpack_from(self._octets)
+    async def _greet(self, connection: Connection) -> int:
+        """Read the header, which tells an rtl_tcp server from anything else; returns the octets beyond it."""
+        octets = b""
+        with self._not_stalled(connection):
+            async with asyncio.timeout(self.options.stall_s):
+                while len(octets) < HEADER.size:
+                    octets += await connection.read()
+        magic, tuner, _ = HEADER.unpack_from(octets)
         if magic != b"RTL0":
             raise SourceLost(f"{connection.peer} is no rtl_tcp server: it does not begin with RTL0 (another port?)")
-        del self._octets[: HEADER.size]
         self.tuner = TUNERS[tuner] if tuner < len(TUNERS) else TUNERS[0]
+        return len(octets) - HEADER.size
 
-    async def _gather(self, connection: Connection, octets: int) -> None:
-        """Wait until so many octets have come; raises ``SourceLost`` when they take longer than ``stall_s``."""
-        try:
-            async with asyncio.timeout(self.options.stall_s):
-                while len(self._octets) < octets:
-                    came = await connection.read()
-                    self._octets += came[self._skip :]
-                    self._skip = 0
-        except TimeoutError as exc:
-            raise SourceLost(
-                f"{connection.peer} is connected but has stalled for {self.options.stall_s:g} s"
-                " (is the dongle still plugged in there?)"
-            ) from exc
-
-    async def _settle(self, connection: Connection) -> None:
+    async def _settle(self, connection: Connection, dropped: int) -> None:
         """Drop what was sampled before the tuner obeyed: at another rate and frequency, already on its way."""
-        dropped = len(self._octets)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_S):
                 while True:
                     dropped += len(await connection.read())
         # I and Q must not change places.
-        self._octets = bytearray()
-        self._skip = dropped % 2
+        self._blocks.begin(skip_octets=dropped % 2)
+
+    @contextlib.contextmanager
+    def _not_stalled(self, connection: Connection) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as exc:
+            raise SourceLost(
+                f"{connection.peer} is connected but has stalled for {self.options.stall_s:g} s"
+                " (is the dongle still plugged in there?)"
+            ) from exc
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -139,27 +130,16 @@ class Source:
             self._connection.close()
             self._connection = None
 
-    async def read(self) -> IqBlock:
+    async def read(self) -> IqBlock | AudioBlock:
         """Wait for a block of 50 ms."""
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             raise SourceLost(f"source {self.options.id} is not open")
-        await self._gather(self._connection, self._block_octets)
-        octets = bytes(self._octets[: self._block_octets])
-        behind = (len(self._octets) - self._block_octets) // 2
-        del self._octets[: self._block_octets]
-        samples = self._converter.feed(octets)
-        # What has come beyond this block was taken after it.
-        behind_ns = round(behind * 1e9 / self.options.sample_rate_hz)
-        start_utc_ns, lost = self._clock.stamp(
-            samples.size, time.monotonic_ns() - behind_ns, time.time_ns() - behind_ns
-        )
-        return IqBlock(
-            samples.astype(np.complex64, copy=False),
-            float(self.options.sample_rate_hz),
-            self.options.frequency_hz,
-            start_utc_ns,
-            lost,
-        )
+        with self._not_stalled(connection):
+            async with asyncio.timeout(self.options.stall_s):
+                while not self._blocks.complete:
+                    self._blocks.feed(await connection.read())
+        return self._blocks.take(time.monotonic_ns(), time.time_ns())
 
 
 def _tuning(options: Options) -> bytes:

@@ -23,7 +23,7 @@ from msgspec import Meta
 from agent.errors import ConfigError, SourceLost
 from agent.records import OctetBlock
 from agent.sources import OctetTable, Signal
-from agent.sources.connection import Connection, connect
+from agent.sources.connection import Connection, connect, readable
 
 SIGNAL: Signal = "octets"
 
@@ -105,7 +105,7 @@ class _Line:
             try:
                 octets = os.read(self._descriptor, READ_OCTETS)
             except BlockingIOError:
-                await _readable(self._descriptor)
+                await readable(self._descriptor)
                 continue
             except OSError as exc:
                 raise SourceLost(f"{self._path} was unplugged ({exc.strerror})") from exc
@@ -116,21 +116,6 @@ class _Line:
     def close(self) -> None:
         """Give the port back."""
         self._port.close()
-
-
-async def _readable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-
-    def tell() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    loop.add_reader(descriptor, tell)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(descriptor)
 
 
 def _open(options: Options) -> Any:
@@ -172,7 +157,7 @@ def _why_not(path: str, error: OSError | ValueError) -> str:
     number = _number(error)
     if number in (errno.EACCES, errno.EPERM):
         return f"no permission to read {path} ({_permission_mend(path)})"
-    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
+    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO):
         return f"{path} is not there ({_ports_mend()})"
     if number in (errno.EAGAIN, errno.EBUSY):
         return f"{path} is in use by another program (stop it, or `fuser {path}` names it)"

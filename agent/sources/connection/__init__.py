@@ -1,4 +1,4 @@
-"""A TCP connection to a peer that sends: opened with one clear reason when it cannot be, closed without waiting.
+"""Waiting for octets: of a descriptor, or of a TCP peer that is opened with one clear reason when it cannot be.
 
 Knows sockets and what their errors mean to an operator; knows nothing of what the octets say.
 """
@@ -63,6 +63,22 @@ class Connection:
         transport = self._writer.transport
         if not transport.is_closing():
             transport.abort()
+
+
+async def readable(descriptor: int) -> None:
+    """Wait until a descriptor has something to read; what it is stays there if the wait is cancelled."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(descriptor, tell)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)
 
 
 async def connect(host: str, port: int, *, what: str, mend: str) -> Connection:

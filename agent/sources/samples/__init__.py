@@ -12,6 +12,8 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.errors import ConfigError
+
 SampleFormat: TypeAlias = Literal[
     "u8", "s8", "s16le", "s16be", "s24le", "s32le", "s32be", "f32le", "f32be", "f64le", "f64be"
 ]
@@ -104,6 +106,25 @@ class Converter:
             return numbers
         table = numbers.reshape(-1, self.channels)
         return np.ascontiguousarray(table[:, 0]) if self.take == "first" else table.mean(axis=1, dtype=np.float32)
+
+
+StreamFormat: TypeAlias = IqFormat | Literal["s16le", "s16be", "f32le", "u8"]
+"""What programs send over a socket: IQ, or audio of one channel."""
+
+
+def stream_converter(name: StreamFormat) -> Converter:
+    """Make a converter for what comes over a socket."""
+    if name in IQ_FORMATS:
+        return Converter(IQ_FORMATS[name], channels=2, take="iq")
+    return Converter(NUMBER_FORMATS[name], channels=1, take="first")
+
+
+def check_frequency(name: StreamFormat, frequency_hz: float | None, where: str) -> None:
+    """Refuse IQ that does not say where it was tuned to; raises ``ConfigError``."""
+    if name in IQ_FORMATS and frequency_hz is None:
+        raise ConfigError(
+            f"{name} needs the frequency it was tuned to", where=f"{where}.frequency_hz", mend="in Hz"
+        )
 
 
 def iq_converter(name: IqFormat) -> Converter:
