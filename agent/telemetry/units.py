@@ -14,11 +14,11 @@ from agent.errors import ConfigError
 # fmt: off
 UNITS = frozenset({
     "V", "mV", "µV", "A", "mA", "µA", "W", "mW", "Wh", "mWh", "Ah", "mAh", "J", "Ω",  # electricity
-    "°C", "K", "°F", "Pa", "hPa", "kPa", "bar", "mbar", "lx", "cd", "W/m²", "Gy", "rad(Si)",  # temperature, pressure, light, dose
+    "°C", "K", "°F", "Pa", "hPa", "kPa", "bar", "mbar", "lx", "cd", "W/m²", "Gy", "rad(Si)",  # environment
     "m", "mm", "cm", "km", "m/s", "cm/s", "km/s", "km/h", "m/s²", "N", "g", "kg",  # length, speed, force, mass
     "rad", "°", "rad/s", "°/s", "rad/s²", "rpm", "N·m", "A·m²", "T", "mT", "µT", "nT", "mG",  # attitude
     "s", "ms", "µs", "ns", "min", "h", "d", "UTC",  # time
-    "Hz", "kHz", "MHz", "GHz", "Bd", "bit/s", "dB", "dBm", "dBW", "dBHz", "B", "kB", "MB", "1/s", "fps",  # radio and data
+    "Hz", "kHz", "MHz", "GHz", "Bd", "bit/s", "dB", "dBm", "dBW", "dBHz", "B", "kB", "MB", "1/s", "fps",  # radio, data
     "%",  # ratio
 })
 # fmt: on
