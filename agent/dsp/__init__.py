@@ -18,7 +18,7 @@ import msgspec
 if TYPE_CHECKING:
     from agent.stages import Demodulator
 
-_MODULATIONS = ("afsk", "bpsk", "fsk")
+_MODULATIONS = ("afsk", "bpsk", "fsk", "pm", "qpsk")
 """The modules of this package that are modulations; the others are their parts."""
 
 LOWEST_SAMPLES_PER_SYMBOL = 2.0

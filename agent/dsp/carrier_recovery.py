@@ -20,21 +20,26 @@ from agent.dsp.sampling import Planar
 _REMEMBERED_WINDOWS = 512
 
 
-class SquaredLine:
-    """Where the line of the squared signal is: the carrier of BPSK."""
+class SpectralLine:
+    """Where the line of a power of the signal is: 1 for a residual carrier, 2 for BPSK, 4 for QPSK."""
 
-    def __init__(self, window_samples: int, range_cycles: float) -> None:
-        """Search ``range_cycles`` (cycles a sample, below 0.25) to either side."""
+    def __init__(self, window_samples: int, range_cycles: float, power: int) -> None:
+        """Search ``range_cycles`` (cycles a sample, below one half over ``power``) to either side."""
         self._size = window_samples
+        self._power = power
         taper = np.hanning(window_samples + 1)[:-1]
         self._taper = (taper / taper.sum()).astype(np.float32)
-        self._outside = np.abs(np.fft.fftfreq(window_samples)) > 2.0 * range_cycles
+        self._outside = np.abs(np.fft.fftfreq(window_samples)) > power * range_cycles
 
     def evidence(self, samples: Planar, step: int) -> NDArray[np.floating[Any]]:
-        """Give the spectrum of each window's square."""
-        signal = np.ascontiguousarray(samples.T).view(np.complex64).ravel()
+        """Give the spectrum of each window's power."""
+        signal: NDArray[Any] = np.ascontiguousarray(samples.T).view(np.complex64).ravel()
+        if self._power > 1:
+            signal = signal * signal
+        if self._power > 2:  # to the fourth in angle, squared in size: noise peaks weigh less
+            signal = signal * signal / np.maximum(np.abs(signal), np.float32(1e-30))
         windows = np.lib.stride_tricks.sliding_window_view(signal, self._size)[::step]
-        spectra = np.fft.fft(windows * windows * self._taper, axis=1)
+        spectra = np.fft.fft(windows * self._taper, axis=1)
         power: NDArray[np.floating[Any]] = spectra.real**2 + spectra.imag**2
         power[:, self._outside] = 0.0
         return power
@@ -48,7 +53,7 @@ class SquaredLine:
         )
         bend = np.minimum(left - 2.0 * middle + right, -1e-9)
         peak = np.fft.fftfreq(self._size)[at] + np.clip(0.5 * (left - right) / bend, -0.5, 0.5) / self._size
-        return np.asarray(0.5 * peak)
+        return np.asarray(peak / self._power)
 
 
 class Estimator(Protocol):
@@ -127,9 +132,11 @@ class CarrierRemoval:
 
 
 class PhaseTracker:
-    """Turn BPSK symbols onto the real axis; holds ``half_window`` symbols back to look ahead."""
+    """Turn BPSK (QPSK) symbols onto the real axis (the diagonals); looks ``half_window`` symbols ahead."""
 
-    def __init__(self, half_window: int) -> None:
+    def __init__(self, half_window: int, order: int = 2) -> None:
+        """Set the window, and the order: 2 for BPSK, 4 for QPSK."""
+        self._order = order
         self._eights = (half_window + 7) // 8
         self._half = 8 * self._eights
         self._symbols: Planar = np.zeros((2, self._half), dtype=np.float32)
@@ -138,8 +145,8 @@ class PhaseTracker:
 
     def feed(
         self, symbols: Planar, positions: NDArray[np.float64], *, last: bool = False
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], float, float]:
-        """Give (soft values, their positions, Es/N0 in dB, carrier's offset in cycles a symbol)."""
+    ) -> tuple[Planar, NDArray[np.float64], float, float]:
+        """Give (float32[2, n] the axes' values, their positions, Es/N0 in dB, carrier's cycles a symbol)."""
         self._symbols = np.concatenate((self._symbols, symbols), axis=1)
         self._positions = np.concatenate((self._positions, positions))
         waiting = len(self._positions)
@@ -150,12 +157,11 @@ class PhaseTracker:
         if last and count < waiting:
             count += 8
         if count <= 0:
-            return np.empty(0, dtype=np.float32), np.empty(0), -99.0, 0.0
-        soft = np.empty(count, dtype=np.float32)
+            return np.empty((2, 0), dtype=np.float32), np.empty(0), -99.0, 0.0
+        axes = np.empty((2, count), dtype=np.float32)
         quality = np.zeros(3)
-        kernels.align_bpsk(self._symbols, self._eights, self._state, soft, quality)
+        kernels.align_psk(self._symbols, self._eights, self._order, self._state, axes, quality)
         self._symbols = self._symbols[:, count:].copy()
         given, self._positions = self._positions[:count], self._positions[count:]
-        variance = quality[0] / quality[1]
-        snr_db = -10.0 * math.log10(2.0 * max(variance, 1e-6))
-        return soft[: len(given)], given, snr_db, quality[2] / quality[1] / (2.0 * math.pi)
+        snr = self._order / 4.0 / max(quality[0] / quality[1], 1e-6)
+        return axes[:, : len(given)], given, 10.0 * math.log10(snr), quality[2] / quality[1] / (2.0 * math.pi)

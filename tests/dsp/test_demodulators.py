@@ -156,7 +156,51 @@ def test_differential_bpsk_gives_one_where_the_phase_stays(bpsk: air.Transmissio
     assert np.array_equal(np.sign(products[1:]), np.sign(plain[1:] * plain[:-1]))
 
 
-CASES = ("gfsk-iq", "gfsk-audio", "bpsk-iq", "bpsk-audio", "afsk-audio")
+@pytest.mark.parametrize("differential", [False, True])
+def test_manchester_halves_are_put_together_whichever_comes_first(differential: bool) -> None:
+    frame = air.random_frames(1, rng())[0]
+    bits = air.ax25_bits(frame, 75, scrambled=True)
+    if differential:
+        bits = (1 - np.bitwise_xor.accumulate(1 - bits)).astype(np.uint8)  # a one keeps the phase
+    halves = np.stack((bits, 1 - bits), axis=1).ravel()
+    sent = air.Transmission(air.with_gaps([air.bpsk(halves, 2400.0)], 0.3), (frame,), 1.0, 1200.0)
+    samples = air.shifted(air.noisy_iq(sent, QUIET_DB, rng()), 200.0)
+    options = {"manchester": True, "differential": differential}
+    assert frames(demodulate("bpsk", 1200.0, samples, options=options)) == {frame}
+
+
+@pytest.mark.parametrize("offset_hz", [-700.0, 0.0, 900.0])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_qpsk_frames_come_out_whatever_the_phase_and_the_side(offset_hz: float, swapped: bool) -> None:
+    frame = air.random_frames(1, rng())[0]
+    bits = air.ax25_bits(frame, 150, scrambled=True)
+    bits = bits[: len(bits) // 2 * 2]
+    z = air.bpsk(bits[0::2], 2400.0) + 1j * air.bpsk(bits[1::2], 2400.0)
+    z = np.conj(z) if swapped else z
+    sent = air.Transmission(air.with_gaps([z], 0.3), (frame,), 2.0, 4800.0)
+    samples = air.shifted(air.noisy_iq(sent, QUIET_DB, rng()), offset_hz)
+    assert frames(demodulate("qpsk", 2400.0, samples)) == {frame}
+
+
+def test_pm_subcarrier_is_heard_beside_a_residual_carrier_off_its_place() -> None:
+    frame = air.random_frames(1, rng())[0]
+    data = air.held(air.ax25_bits(frame, 150, scrambled=True), 2000.0, air.RATE_HZ)
+    phase = 1.0 * data * np.sin(2.0 * np.pi * 18_000.0 / air.RATE_HZ * np.arange(len(data)))
+    sent = air.Transmission(air.with_gaps([np.exp(1j * phase)], 0.2), (frame,), 1.0, 2000.0)
+    samples = air.shifted(air.noisy_iq(sent, 20.0, rng()), 321.0, 50.0)
+    assert frames(demodulate("pm", 2000.0, samples, options={"subcarrier_hz": 18_000.0})) == {frame}
+
+
+def test_pm_without_a_subcarrier_is_manchester_at_right_angles_to_the_carrier() -> None:
+    frame = air.random_frames(1, rng())[0]
+    bits = air.ax25_bits(frame, 150, scrambled=True)
+    data = air.held(np.stack((bits, 1 - bits), axis=1).ravel(), 4800.0, air.RATE_HZ)
+    sent = air.Transmission(air.with_gaps([np.exp(1.1j * data)], 0.2), (frame,), 1.0, 2400.0)
+    samples = air.shifted(air.noisy_iq(sent, 20.0, rng()), -432.0)
+    assert frames(demodulate("pm", 2400.0, samples)) == {frame}
+
+
+CASES = ("gfsk-iq", "gfsk-audio", "bpsk-iq", "bpsk-audio", "afsk-audio", "qpsk-iq", "pm-iq")
 
 
 def case(name: str) -> tuple[str, float, dict[str, Any], NDArray[Any]]:
@@ -168,6 +212,15 @@ def case(name: str) -> tuple[str, float, dict[str, Any], NDArray[Any]]:
         return "bpsk", 1200.0, {}, air.noisy_iq(air.bpsk_bursts(1, rng()), QUIET_DB, rng())
     if name == "bpsk-audio":
         return "bpsk", 1200.0, {}, air.shifted(air.bpsk_bursts(1, rng()).samples, 1500.0).real
+    if name in ("qpsk-iq", "pm-iq"):
+        bits = air.ax25_bits(air.random_frames(1, rng())[0], 150, scrambled=True)[:-1]
+        bits = bits[: len(bits) // 2 * 2]
+        z = air.bpsk(bits[0::2], 2400.0) + 1j * air.bpsk(bits[1::2], 2400.0)
+        if name == "pm-iq":
+            halves = np.stack((bits, 1 - bits), axis=1).ravel()
+            z = np.exp(1.1j * air.held(halves, 4800.0, air.RATE_HZ))
+        sent = air.Transmission(air.with_gaps([z], 0.3), (), float(np.mean(np.abs(z) ** 2)), 2400.0)
+        return name.removesuffix("-iq"), 2400.0, {}, air.noisy_iq(sent, QUIET_DB, rng())
     return "afsk", 1200.0, AFSK, air.noisy_audio(air.afsk_bursts(1, rng()), QUIET_DB, rng())
 
 
@@ -254,7 +307,7 @@ def test_time_of_symbols_is_that_of_the_signal(gfsk: air.Transmission) -> None:
 
 
 def test_names_and_options_are_refused_by_name() -> None:
-    assert set(dsp.modulation_names()) >= {"fsk", "afsk", "bpsk"}
+    assert set(dsp.modulation_names()) >= {"fsk", "afsk", "bpsk", "qpsk", "pm"}
     with pytest.raises(LookupError, match="fks"):
         dsp.load("fks")
     with pytest.raises(ValueError, match="deviaton_hz"):

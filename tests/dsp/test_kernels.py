@@ -84,9 +84,10 @@ def test_bpsk_symbols_are_turned_upright_while_the_carrier_runs_away() -> None:
     bits = np.sign(np.random.default_rng(4).standard_normal(1000))
     z = 3.0 * bits * np.exp(1j * (0.4 + 0.002 * np.arange(1000)))
     symbols = np.stack((z.real, z.imag)).astype(np.float32)
-    soft, state, quality = np.empty(960, np.float32), np.array([0.0, -1.0]), np.zeros(3)
-    kernels.align_bpsk(symbols, 2, state, soft, quality)
-    assert np.allclose(soft, bits[16:976], atol=0.01)
+    axes, state, quality = np.empty((2, 960), np.float32), np.array([0.0, -1.0]), np.zeros(3)
+    kernels.align_psk(symbols, 2, 2, state, axes, quality)
+    assert np.allclose(axes[0], bits[16:976], atol=0.01)
+    assert np.allclose(axes[1], 0.0, atol=0.01)
     assert quality[2] / quality[1] == pytest.approx(0.002, rel=0.02)
 
 

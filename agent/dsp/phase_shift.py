@@ -1,0 +1,164 @@
+"""Phase-shift keying from complex or real samples to soft symbols, for every modem that shifts a phase.
+
+The carrier is found feed-forward by the line of the signal's square (fourth power), the signal filtered, its clock
+and then its phase recovered, once for each hypothesis: a short clock and phase window that follows anything, and
+long ones for a faint steady signal. What the symbols mean (differential, Manchester, which axis) is for the
+``BitMaker`` that a modem brings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.dsp import filters, kernels
+from agent.dsp.carrier_recovery import CarrierRemoval, PhaseTracker, SpectralLine
+from agent.dsp.clock_recovery import SAMPLES_PER_SYMBOL, ClockRecovery
+from agent.dsp.sampling import Filter, Planar, Resampler, Signal
+from agent.dsp.symbol_blocks import Blocks
+from agent.records import SymbolBlock
+
+_ROLLOFF = 0.35
+_LARGEST_CLOCK_ERROR = 0.005
+_HYPOTHESES = ((8, 16), (40, 64))
+"""(half window of the clock in hops of 16 symbols, half window of the carrier's phase in symbols)."""
+
+Symbols = NDArray[np.float32]
+
+
+class BitMaker(Protocol):
+    """What symbols mean: float32[2, n] axes in, soft bits out; may keep what the next symbols need."""
+
+    def bits(self, axes: Planar) -> tuple[Symbols, int]:
+        """Give soft bits, and the number (from the first given, perhaps -1) of the symbol the first belongs to."""
+        ...
+
+
+class Plain:
+    """BPSK: one bit a symbol, on the real axis."""
+
+    def bits(self, axes: Planar) -> tuple[Symbols, int]:
+        """Give the real axis."""
+        return axes[0], 0
+
+
+class Products:
+    """Differential BPSK: a one where a symbol is as the one before, as sure as the less sure of the two."""
+
+    def __init__(self) -> None:
+        self._previous = np.zeros(1, dtype=np.float32)
+
+    def bits(self, axes: Planar) -> tuple[Symbols, int]:
+        """Give the products."""
+        soft = axes[0]
+        before = np.concatenate((self._previous, soft[:-1]))
+        self._previous = soft[-1:].copy()
+        out: Symbols = np.copysign(np.minimum(np.abs(soft), np.abs(before)), soft * before)
+        return out, 0
+
+
+class Manchester:
+    """Two half symbols a bit, of opposite sign: their difference, the pairs beginning at even or odd ones."""
+
+    def __init__(self, parity: int, products: Products | None) -> None:
+        self._skip = parity
+        self._held = np.empty(0, dtype=np.float32)
+        self._products = products
+
+    def bits(self, axes: Planar) -> tuple[Symbols, int]:
+        """Give the differences of pairs."""
+        held = len(self._held)
+        halves = np.concatenate((self._held, axes[0]))[self._skip :]
+        first, self._skip = self._skip - held, 0
+        whole = len(halves) // 2 * 2
+        self._held = halves[whole:].copy()
+        soft: Symbols = (halves[0:whole:2] - halves[1:whole:2]) * np.float32(0.5)
+        if self._products is not None and len(soft):
+            soft, _ = self._products.bits(soft[None])
+        return soft, first
+
+
+class _Branch:
+    """Clock and carrier phase of one hypothesis, and what its symbols may mean."""
+
+    def __init__(self, clock_hops: int, phase_symbols: int, order: int, makers: tuple[BitMaker, ...]) -> None:
+        self.clock = ClockRecovery(2, clock_hops, _LARGEST_CLOCK_ERROR)
+        self.phase = PhaseTracker(phase_symbols, order)
+        self.makers = makers
+
+
+class PskChain:
+    """One unbroken stream of phase-shift keying."""
+
+    def __init__(
+        self,
+        baudrate_bd: float,
+        sample_rate_hz: float,
+        *,
+        order: int,
+        carrier_hz: float,
+        search_hz: float,
+        is_real: bool,
+        bits: Callable[[], tuple[BitMaker, ...]],
+        halves: int = 1,
+        start_utc_ns: int = 0,
+    ) -> None:
+        """Set what is known.
+
+        ``halves`` is how often the phase may change in a symbol (2 for Manchester), ``bits`` makes the bit makers
+        of a hypothesis, each of which becomes a stream; with ``order`` 4 they give two bits a symbol.
+        """
+        self._keyed_bd = baudrate_bd * halves
+        self._fast_hz = SAMPLES_PER_SYMBOL * self._keyed_bd
+        self._carrier_hz = carrier_hz
+        self._carrier = np.array([carrier_hz / sample_rate_hz])
+        self._oscillator = np.zeros(1)
+        edge_hz = min(1.8 * self._keyed_bd, 0.48 * sample_rate_hz)
+        if is_real:
+            edge_hz = min(edge_hz, carrier_hz)  # beyond lies the mirror image of the real signal
+        bank = filters.lowpass_bank(edge_hz / sample_rate_hz, 0.3 * edge_hz / sample_rate_hz)
+        self._down = Resampler(bank, 2, sample_rate_hz, self._fast_hz)
+        window = SAMPLES_PER_SYMBOL * min(512, max(64, 1 << round(math.log2(0.05 * self._keyed_bd))))
+        reach = min(search_hz / self._fast_hz, 0.48 / order)
+        self._removal = CarrierRemoval(SpectralLine(window, reach, order), window)
+        self._matched = Filter(filters.rrc_taps(SAMPLES_PER_SYMBOL, _ROLLOFF, 5.0), 2)
+        self._branches = [_Branch(*hypothesis, order, bits()) for hypothesis in _HYPOTHESES]
+        bit_rate_hz = baudrate_bd * order / 2
+        self._blocks = [
+            Blocks(stream, bit_rate_hz, start_utc_ns)
+            for stream in range(sum(len(b.makers) for b in self._branches))
+        ]
+        self._bits_a_position = bit_rate_hz / self._fast_hz
+
+    def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
+        """Take samples whole; with ``last`` give all that is still inside."""
+        centred = np.empty((2, samples.shape[1]), dtype=np.float32)
+        kernels.mix(samples, self._carrier, 0.0, max(1, centred.shape[1]), self._oscillator, centred)
+        found = self._removal.feed(self._down.feed(centred, last=last), last=last)
+        filtered = self._matched.feed(found, last=last)
+        out: list[SymbolBlock] = []
+        stream = 0
+        for branch in self._branches:
+            symbols, positions = branch.clock.feed(filtered, last=last)
+            axes, given, snr_db, turn = branch.phase.feed(symbols, positions, last=last)
+            for maker in branch.makers:
+                if len(given):
+                    soft, first = maker.bits(axes)
+                    removed = self._removal.removed(given[0], given[-1])
+                    where_hz = self._carrier_hz + removed * self._fast_hz + turn * self._keyed_bd
+                    at = given[min(max(first, 0), len(given) - 1)] + min(first, 0) * SAMPLES_PER_SYMBOL
+                    if len(soft):
+                        out.append(self._blocks[stream].make(soft, at * self._bits_a_position, snr_db, where_hz))
+                stream += 1
+        return out
+
+
+def usual_carrier_hz(baudrate_bd: float, signal: Signal, sample_rate_hz: float) -> float:
+    """Tell where a carrier is in audio by convention: 1500 Hz when slow, a quarter of the sample rate when fast."""
+    if signal == "iq":
+        return 0.0
+    return 1500.0 if baudrate_bd * (1 + _ROLLOFF) / 2 < 1500.0 else sample_rate_hz / 4
