@@ -18,7 +18,7 @@ UNITS = frozenset({
     "m", "mm", "cm", "km", "m/s", "cm/s", "km/s", "km/h", "m/s²", "N", "g", "kg",  # length, speed, force, mass
     "rad", "°", "rad/s", "°/s", "rad/s²", "rpm", "N·m", "A·m²", "T", "mT", "µT", "nT", "mG",  # attitude
     "s", "ms", "µs", "ns", "min", "h", "d", "UTC",  # time
-    "Hz", "kHz", "MHz", "GHz", "Bd", "bit/s", "dB", "dBm", "dBW", "dBHz", "B", "kB", "MB", "1/s", "fps",  # radio, data
+    "Hz", "kHz", "MHz", "GHz", "Bd", "bit/s", "dB", "dBm", "dBW", "dBHz", "B", "kB", "MB", "1/s", "fps",  # data
     "%",  # ratio
 })
 # fmt: on
