@@ -88,4 +88,8 @@ def make_sky(scenario: Scenario, place: Place, begin_utc_ns: UtcNs) -> Sky:
             elements[transmission.slug] = elements_over(
                 station, over_utc_ns, name=satellite.name, norad=satellite.norad
             )
-    return Sky(station, elements)
+    sky = Sky(station, elements)
+    # The first look at each satellite loads kernels and searches a day of passes: better now than on the air.
+    for transmission in scenario.transmissions:
+        sky.carrier(transmission.slug, transmission.downlink.frequency_hz, begin_utc_ns)
+    return sky

@@ -55,6 +55,11 @@ def _ccsds(convolutional: bool, reed_solomon: bool) -> Callable[[Options], Table
     return read
 
 
+def _ax100_golay(options: Options) -> Table:
+    randomizer = _word(options, "scrambler", {"": True, "ccsds": True, "none": False})
+    return {"mode": "asm_golay", "randomizer": randomizer}
+
+
 def _mobitex(variant: str) -> Callable[[Options], Table]:
     def read(options: Options) -> Table:
         return {"variant": variant, "callsign": str(_option(options, "callsign", "")).upper()}
@@ -79,7 +84,8 @@ MODULATIONS: dict[str, tuple[str, Callable[[Options], Table]]] = {
 FRAMINGS: dict[str, tuple[str, Callable[[Options], Table]]] = {
     "AX.25": ("ax25", _always()),
     "AX.25 G3RUH": ("ax25", _always(scrambler="g3ruh")),
-    "AX100 ASM+Golay": ("ax100", _always(mode="asm_golay")),
+    "AX100 ASM+Golay": ("ax100", _ax100_golay),
+    "FORESAIL-1": ("ax100", _always(mode="asm_golay", asm="1acffc1d")),
     "AX100 Reed Solomon": ("ax100", _always(mode="reed_solomon")),
     "U482C": ("u482c", _always()),
     "AO-40 FEC": ("ao40_fec", _always()),
@@ -96,6 +102,8 @@ FRAMINGS: dict[str, tuple[str, Callable[[Options], Table]]] = {
     "Mobitex-NX": ("mobitex", _mobitex("nx")),
     "IL2P": ("il2p", _always()),
     "FX.25": ("fx25", _always()),
+    "BEESAT-9": ("mobitex", _mobitex("nx")),
+    "Astrocast FX.25 NRZ": ("fx25", _always(variant="astrocast", nrzi=False)),
     "Astrocast FX.25 NRZ-I": ("fx25", _always(variant="astrocast")),
 }
 """SatYAML's name of a framing → the protocol and its options. A framing that is not here is not known."""
