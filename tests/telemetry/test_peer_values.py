@@ -221,6 +221,7 @@ def equal(ours: Any, printed: Any) -> bool:
 
 QB01 = Path(DATA or ".") / "telemetry" / "qb01"
 QB01_COLUMNS = {
+    "time": "time",
     "mode": "mode",
     "vbatt": "vbatt",
     "ibatt": "ibatt",
@@ -237,7 +238,7 @@ QB01_COLUMNS = {
 THIRD_DECIMAL = 0.0005
 
 
-def test_every_value_the_operator_of_qb01_printed_is_ours_but_the_time_that_needs_its_parity() -> None:
+def test_every_value_the_operator_of_qb01_printed_is_ours_the_time_by_its_parity() -> None:
     stream = (QB01 / "japan-17052017_1329.kss").read_bytes()
     frames = [
         part.replace(b"\xdb\xdc", b"\xc0").replace(b"\xdb\xdd", b"\xdb") for part in stream.split(b"\xc0") if part
