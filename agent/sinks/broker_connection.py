@@ -154,16 +154,15 @@ def explain(broker: Broker, error: aiomqtt.MqttError, *, connected: bool) -> Fai
             return Failure(
                 Trouble.UNREACHABLE, f"{place}: nothing listens there (start the broker, or mend host and port)"
             )
-        case OSError():
-            return Failure(Trouble.UNREACHABLE, f"{place} cannot be reached: {cause.strerror or cause}")
+        case OSError() if not isinstance(cause, TimeoutError):
+            mend = " (is the port one for TLS?)" if broker.tls is not None else ""
+            return Failure(Trouble.UNREACHABLE, f"{place} cannot be reached: {cause.strerror or cause}{mend}")
         case _ if broker.tls is not None and broker.tls.certificate_file is None:
             mend = "it may ask for a client certificate: tls.certificate_file and tls.key_file"
             return Failure(Trouble.REFUSED, f"{place} does not answer after the TLS handshake ({mend})")
-        case _ if broker.tls is None:
-            mend = "is the port one for TLS, or the broker hung?"
-            return Failure(Trouble.UNREACHABLE, f"{place} accepts the connection and does not answer ({mend})")
         case _:
-            return Failure(Trouble.UNREACHABLE, f"{place}: {text}")
+            mend = "is the host right, the port one without TLS, the broker hung?"
+            return Failure(Trouble.UNREACHABLE, f"{place} does not answer ({mend})")
 
 
 def _refusal(broker: Broker, code: int) -> str:

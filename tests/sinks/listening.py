@@ -49,9 +49,9 @@ async def until(condition: Callable[[], bool], timeout_s: float = 15.0, say: Cal
 
 
 @asynccontextmanager
-async def listening(port: int, topics: str = "gs/#") -> AsyncIterator[Heard]:
+async def listening(port: int, topics: str = "gs/#", **options: Any) -> AsyncIterator[Heard]:
     heard = Heard()
-    async with aiomqtt.Client("127.0.0.1", port) as client:
+    async with aiomqtt.Client("127.0.0.1", port, **options) as client:
         await client.subscribe(topics, qos=1)
 
         async def listen() -> None:
