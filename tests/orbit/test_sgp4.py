@@ -158,6 +158,24 @@ def test_a_batch_gives_what_each_satellite_gives_alone_and_any_cutting_of_the_ti
         assert np.allclose(part.km, together.km[:, :, cut:], rtol=0, atol=1e-7, equal_nan=True)
 
 
+def test_equal_steps_are_propagated_by_rotation_to_the_same_states() -> None:
+    strong_drag = [circular(norad=90030, bstar=0.02), circular(norad=90031, bstar=0.004, mean_motion_rev_d=15.9)]
+    sets = [*random_sets(20, seed=4), *strong_drag, *korean()]
+    times = AUGUST_23_UTC_NS + np.arange(1000, dtype=np.int64) * 90_000_000_000
+    order = np.random.default_rng(5).permutation(times.size)
+    equal, mixed = propagate(initialise(sets), times), propagate(initialise(sets), times[order])
+    assert np.array_equal(equal.error[:, order], mixed.error)
+    good = equal.error[:, order] == 0
+    off = np.abs(equal.km[:, :, order] - mixed.km).max(axis=1)
+    assert off[good].max() < 1e-3 * MILLIMETRE
+    # A jump in the steps is no equal step.
+    jumped = times.copy()
+    jumped[700:] += 1_000_000
+    again = propagate(initialise(sets), jumped)
+    assert np.nanmax(np.abs(again.km[:, :, :640] - equal.km[:, :, :640])) < 1e-3 * MILLIMETRE
+    assert np.nanmax(np.abs(again.km[:, :3, 700] - equal.km[:, :3, 700])) > 1e-3
+
+
 def test_the_fixed_number_of_kepler_steps_suffices_for_every_eccentricity_and_anomaly() -> None:
     anomalies = np.linspace(0.0, 360.0, 720, endpoint=False)
     for eccentricity in (
