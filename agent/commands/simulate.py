@@ -21,7 +21,7 @@ rtl_tcp server on loopback serves, or as KISS octets on a pseudo-terminal that l
 
 SCENARIO is a file, or the name of a shipped one (`demo`). When everything is served, one line of JSON on
 standard output says where: hosts, ports, the serial port's path. At the end another one counts what was sent.
-Ctrl-C ends it.
+Ctrl-C ends it. With --record the scenario is written into a file instead, faster than it would be played.
 """
 
 
@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--follow-stdin",
         action="store_true",
         help="end when standard input is closed, as it is when the program that started this one is gone",
+    )
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="write --seconds of the scenario into a recording instead, as fast as possible:"
+        " .wav .cu8 .cs16 .cf32 .sigmf-data (the first SDR), or .kss (the TNCs)",
     )
     parser.add_argument("--check", action="store_true", help="only check the scenario")
 
@@ -63,7 +69,22 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.check:
         return 0
+    if arguments.record is not None:
+        return _record(scenario, arguments.record, arguments.seconds)
     asyncio.run(_play(scenario, ports, arguments.seconds, arguments.follow_stdin))
+    return 0
+
+
+def _record(scenario: Scenario, path: str, seconds: float | None) -> int:
+    import time
+    from pathlib import Path
+
+    from agent.errors import ConfigError
+    from agent.simulator.recorder import record
+
+    if seconds is None:
+        raise ConfigError("--record needs to know how long", mend="--seconds S")
+    _say(record(scenario, Path(path), seconds, time.time_ns()))
     return 0
 
 

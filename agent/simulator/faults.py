@@ -13,10 +13,18 @@ from msgspec import Meta
 
 from agent.definitions import Definition, Name, Positive
 from agent.errors import ConfigError
+from agent.simulator.jammers import Jammer, JammerKind
 
 SdrFault = Literal["sdr_disconnect", "sdr_absent", "sdr_stall", "sdr_overrun", "sdr_gain_step"]
 TncFault = Literal["tnc_unplug", "tnc_garble", "tnc_partial", "tnc_stall", "tnc_wrong_baud"]
 RfFault = Literal["jam_tone", "jam_sweep", "jam_pulse", "jam_noise"]
+
+JAMMERS: dict[str, JammerKind] = {
+    "jam_tone": "tone",
+    "jam_sweep": "sweep",
+    "jam_pulse": "pulse",
+    "jam_noise": "noise",
+}
 
 KINDS: tuple[str, ...] = (*get_args(SdrFault), *get_args(TncFault), *get_args(RfFault))
 
@@ -36,6 +44,15 @@ class Fault(Definition, frozen=True, kw_only=True):
     offset_hz: float = 0.0
     share: Annotated[float, Meta(gt=0, le=1)] = 0.05
     alarms: tuple[str, ...] = ()
+
+
+def jammer_of(fault: Fault, center_hz: float, noise_power: float) -> Jammer | None:
+    """Return the jammer that a fault puts on the air of a receiver there, ``None`` for a fault of another kind."""
+    kind = JAMMERS.get(fault.kind)
+    if kind is None:
+        return None
+    power = noise_power * 10 ** (fault.level_db / 10)
+    return Jammer(kind, center_hz + fault.offset_hz, power, fault.at_s, fault.at_s + fault.for_s)
 
 
 def check_faults(faults: Sequence[Fault], hardware: Mapping[str, str], place: Callable[[str], str]) -> None:

@@ -16,30 +16,23 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+import numpy as np
 
 from agent.errors import AgentError
 from agent.orbit.omm import to_message
 from agent.simulator import line_faults
-from agent.simulator.air import Air, Burst
-from agent.simulator.faults import Fault
-from agent.simulator.jammers import Jammer, JammerKind
-from agent.simulator.modulators import modulate
+from agent.simulator.air import Air
+from agent.simulator.bursts import make_burst
+from agent.simulator.faults import JAMMERS, Fault, jammer_of
 from agent.simulator.pty_tnc import PtyTnc
 from agent.simulator.rtl_tcp_server import FrontEnd, RtlTcpServer
-from agent.simulator.satellite_model import channel_bits
 from agent.simulator.scenario import Scenario, Sdr, Tnc, Transmission
-from agent.simulator.sky import Carrier, Sky, make_sky
+from agent.simulator.sky import Sky, make_sky, motion_of
 from firmware_protocols import kiss
 
 LEAD_S = 0.25
 """A burst is put on the air so long before it begins: the servers work ahead of nothing."""
 
-JAMMERS: dict[str, JammerKind] = {
-    "jam_tone": "tone",
-    "jam_sweep": "sweep",
-    "jam_pulse": "pulse",
-    "jam_noise": "noise",
-}
 WRONG_BAUD_RATIO = 4.0
 
 
@@ -81,6 +74,7 @@ class Playing:
         self._tasks: list[asyncio.Task[None]] = []
         self._ports = ports or {}
         self._chance = random.Random(scenario.file.seed)
+        self._wear = np.random.Generator(np.random.SFC64(scenario.file.seed))
         self._began_s = 0.0
         self._began_utc_ns = 0
         self._sky: Sky | None = None
@@ -222,34 +216,12 @@ class Playing:
             number += 1
 
     def _on_the_air(self, transmission: Transmission, due_s: float) -> None:
-        table, downlink = transmission.table, transmission.downlink
-        carrier = Carrier(0.0, 0.0)
-        if self._sky is not None:
-            heard = self._sky.carrier(transmission.slug, downlink.frequency_hz, self._utc_ns(due_s))
-            if heard is None:
-                return
-            carrier = heard
+        motion = motion_of(transmission, self._sky, self._utc_ns(due_s))
+        if motion is None:
+            return
         self.transmitted[transmission.label] += 1
-        bits = channel_bits(
-            downlink.framing.protocol,
-            downlink.framing.options,
-            transmission.model.frame(due_s, self._utc_ns(due_s)),
-        )
-        waveform = modulate(downlink.modulation, bits, downlink.baudrate_bd, table.modulation_options)
-        turn = 2 * math.pi * due_s / table.doppler_period_s
-        burst = Burst(
-            waveform,
-            due_s,
-            downlink.frequency_hz
-            + carrier.shift_hz
-            + table.frequency_offset_hz
-            + table.doppler_hz * math.cos(turn),
-            table.ebn0_db,
-            drift_hz_s=carrier.drift_hz_s
-            - table.doppler_hz * math.sin(turn) * 2 * math.pi / table.doppler_period_s,
-            clock_ppm=table.clock_ppm,
-            phase_rad=self._chance.uniform(0, 2 * math.pi),
-        )
+        frame = transmission.model.frame(due_s, self._utc_ns(due_s))
+        burst = make_burst(transmission, frame, due_s, motion, self._wear)
         for air in self._airs.values():
             air.transmit(burst)
 
@@ -268,24 +240,14 @@ class Playing:
         await self._until(fault.at_s)
         self.faults[fault.kind] += 1
         if fault.kind in JAMMERS:
-            self._jam(fault)
+            sdr = next(item for item in self.scenario.file.sdrs if item.id == fault.target)
+            jammer = jammer_of(fault, sdr.frequency_hz, sdr.noise_level**2)
+            if jammer is not None:
+                self._airs[sdr.id].jam(jammer)
         elif fault.target in self._sdrs:
             await self._break_sdr(fault, self._sdrs[fault.target])
         else:
             await self._break_line(fault, self._lines[fault.target])
-
-    def _jam(self, fault: Fault) -> None:
-        sdr = next(item for item in self.scenario.file.sdrs if item.id == fault.target)
-        power = sdr.noise_level**2 * 10 ** (fault.level_db / 10)
-        self._airs[sdr.id].jam(
-            Jammer(
-                JAMMERS[fault.kind],
-                sdr.frequency_hz + fault.offset_hz,
-                power,
-                fault.at_s,
-                fault.at_s + fault.for_s,
-            )
-        )
 
     async def _break_sdr(self, fault: Fault, server: RtlTcpServer) -> None:
         match fault.kind:

@@ -54,7 +54,9 @@ class Transmitter(Definition, frozen=True, kw_only=True):
     """One downlink of one satellite, on the air (every SDR hears it) or through the TNC that ``tnc`` names.
 
     ``modulation_options`` are the modulator's (``agent.simulator.modulators``). ``frequency_offset_hz`` is what
-    oscillator and orbit make of the carrier, swinging by ``doppler_hz`` within ``doppler_period_s``.
+    oscillator and orbit make of the carrier, swinging by ``doppler_hz`` within ``doppler_period_s``;
+    ``linewidth_hz`` is the oscillator's phase noise. A tumbling satellite fades by ``fading_db`` and comes back
+    within ``fading_period_s``.
     """
 
     satellite: str
@@ -68,6 +70,9 @@ class Transmitter(Definition, frozen=True, kw_only=True):
     doppler_hz: Annotated[float, Meta(ge=0, le=200_000)] = 0.0
     doppler_period_s: Positive = 600.0
     clock_ppm: Annotated[float, Meta(ge=-50_000, le=50_000)] = 0.0
+    linewidth_hz: Annotated[float, Meta(ge=0, le=1e5)] = 0.0
+    fading_db: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    fading_period_s: Positive = 20.0
     modulation_options: dict[str, Any] = field(default_factory=dict)
     curves: tuple[Curve, ...] = field(name="curve", default=())
 

@@ -14,7 +14,7 @@ from agent.orbit.elements import MeanElements
 from agent.orbit.passes import predict_passes
 from agent.records import Pass, Station, UtcNs
 from agent.simulator.overhead import elements_over
-from agent.simulator.scenario import Place, Scenario
+from agent.simulator.scenario import Place, Scenario, Transmission
 
 NS_PER_S = 1_000_000_000
 SEARCH_NS = 86_400 * NS_PER_S
@@ -72,6 +72,13 @@ def _edges(passes: Iterable[Pass], start_utc_ns: UtcNs, end_utc_ns: UtcNs) -> tu
     first = min(passes, key=lambda item: item.tca_utc_ns)
     rise = first.aos_utc_ns if first.aos_utc_ns is not None else start_utc_ns
     return rise, first.los_utc_ns if first.los_utc_ns is not None else end_utc_ns
+
+
+def motion_of(transmission: Transmission, sky: Sky | None, at_utc_ns: UtcNs) -> Carrier | None:
+    """Say what a transmitter's motion does to its carrier, ``None`` while it cannot be heard."""
+    if sky is None:
+        return Carrier(0.0, 0.0)
+    return sky.carrier(transmission.slug, transmission.downlink.frequency_hz, at_utc_ns)
 
 
 def make_sky(scenario: Scenario, place: Place, begin_utc_ns: UtcNs) -> Sky:

@@ -33,7 +33,7 @@ NO_MODULE: Final = (
 
 
 class Options(SourceTable, frozen=True, kw_only=True):
-    """Which device (``device = { driver = "airspy" }``) and its setting; without ``gain_db`` it sets its own gain."""
+    """Which device (``device = { driver = "airspy" }``) and its setting; without ``gain_db`` it sets the gain."""
 
     frequency_hz: Annotated[float, Meta(gt=0, le=1e11)]
     device: dict[str, str] = field(default_factory=dict)
