@@ -29,6 +29,8 @@ every_example = pytest.mark.parametrize(("entry", "example"), EXAMPLES)
 
 LAST_DIGIT = 1e-12
 """Engineering values agree with what their source prints to the last digit that printing keeps."""
+STREAMS = ("kiss_stream",)
+"""Extractors whose packets run on from frame to frame: half a frame is no error, its rest may follow."""
 NONE_SAID = "None"
 """How an example says that a value is absent: TOML has no null."""
 
@@ -55,9 +57,10 @@ def read_frame(entry: CatalogEntry, example: SatelliteExample, data: bytes) -> t
 
 
 def report_of_example(entry: CatalogEntry, example: SatelliteExample) -> ParameterReport:
+    """Decode an example's frame; where it holds several packets the example states the first."""
     records, rejected = read_frame(entry, example, bytes.fromhex(example.frame))
     reports = [record for record in records if isinstance(record, ParameterReport)]
-    assert len(reports) == 1, dict(rejected)
+    assert reports, dict(rejected)
     return reports[0]
 
 
@@ -67,8 +70,7 @@ def packet_of_example(entry: CatalogEntry, example: SatelliteExample) -> Packet:
     if downlink is None or not downlink.extract:
         return Packet(data)
     records, _ = read_frame(entry, example, data)
-    (packet,) = [record.packet for record in records if isinstance(record, PacketRecord)]
-    return packet
+    return next(record.packet for record in records if isinstance(record, PacketRecord))
 
 
 def test_there_are_satellites() -> None:
@@ -174,7 +176,9 @@ def test_example_is_encoded_from_its_engineering_values(entry: CatalogEntry, exa
 @every_example
 def test_shortened_example_is_refused_with_a_reason(entry: CatalogEntry, example: SatelliteExample) -> None:
     whole = bytes.fromhex(example.frame)
+    downlink = downlink_of(entry, example)
+    waits = downlink is not None and any(choice.protocol in STREAMS for choice in downlink.extract)
     for octets in (0, 1, len(whole) // 2):
         records, rejected = read_frame(entry, example, whole[:octets])
         reports = [record for record in records if isinstance(record, ParameterReport)]
-        assert reports or sum(rejected.values()) == 1
+        assert reports or waits or sum(rejected.values()) == 1

@@ -157,7 +157,8 @@ def test_every_value_the_peer_prints_is_ours(entry: Any, truth: dict[str, Any]) 
     trees = [tree for tree in printed_trees(text) if tree]
     if name in FLAT:
         trees = [[(p if "addresses" in p else p.rsplit("/", 1)[-1], v) for p, v in tree] for tree in trees]
-    decoded = [values for frame in truth["frames_hex"] for values in decoded_values(entry, truth, frame)]
+    frames = truth["frames_hex"] + truth["frames_hex_other_decoders"]
+    decoded = [values for frame in frames for values in decoded_values(entry, truth, frame)]
     assert decoded
     different = DIFFERENT.get(entry.slug, {})
     renamed = RENAMED.get(name, {})
