@@ -67,7 +67,7 @@ class Craft:
     definition: Satellite
     circle: sky.Circle
     phase: float
-    offsets: dict[str, float] = field(default_factory=dict)
+    offsets: dict[str, tuple[int, float]] = field(default_factory=dict)
     frames: int = 0
     last_ns: int | None = None
     level: ConcernLevel = "normal"
@@ -258,9 +258,9 @@ class Fleet:
         """Simulate a fault: the parameter moves to a value, its alarm triggers."""
         craft = self.crafts[slug]
         kind = next(item for item in KINDS if item[0] == parameter)
-        craft.offsets[parameter] = value - float(kind[2])
         craft.level = level
         now_ns = time.time_ns()
+        craft.offsets[parameter] = (now_ns, value - float(kind[2]))
         alarm = Alarm(
             slug, parameter, f"{slug}-{parameter}-{now_ns}", "triggered", level, now_ns, now_ns, value,
             str(kind[1]), f"{level} limit passed", 1,
@@ -317,7 +317,7 @@ class Fleet:
             if payloads.parameter_key(item.name, item.unit) == request["parameter"]
         )
         times = np.linspace(request["from_ts"], request["to_ts"], min(400, request["max_points"]), endpoint=False)
-        values = [self._value(craft, parameter, int(ts * 1e6), archived=True) for ts in times]
+        values = [self._value(craft, parameter, int(ts * 1e6)) for ts in times]
         return {"ok": True, "ts": [int(ts) for ts in times], "values": values}
 
     # -- radio ---------------------------------------------------------------------------------------------------
@@ -343,15 +343,20 @@ class Fleet:
 
     # -- values --------------------------------------------------------------------------------------------------
 
-    def _value(self, craft: Craft, parameter: Parameter, at_ns: int, *, archived: bool = False) -> float | int:
+    def _value(self, craft: Craft, parameter: Parameter, at_ns: int) -> float | int:
         kind = next(item for item in KINDS if parameter.name.startswith(str(item[0])))
         middle, swing = float(kind[2]), float(kind[3])
         if swing == 0:
             return int(middle)
         slow = math.sin(at_ns / 1e9 / 3600 * 4 + craft.phase + len(parameter.name))
         quick = math.sin(at_ns / 1e9 / 20 + craft.phase)
-        offset = 0.0 if archived else craft.offsets.get(parameter.name, 0.0)
-        return round(middle + swing * (0.7 * slow + 0.2 * quick + random.uniform(-0.03, 0.03)) + offset, 4)
+        begun_ns, offset = craft.offsets.get(parameter.name, (0, 0.0))
+        return round(
+            middle
+            + swing * (0.7 * slow + 0.2 * quick + random.uniform(-0.03, 0.03))
+            + (offset if at_ns >= begun_ns else 0),
+            4,
+        )
 
     def _report(self, craft: Craft, now_ns: int) -> ParameterReport:
         values = []

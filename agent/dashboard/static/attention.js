@@ -28,7 +28,9 @@ export function inView(satellite, nowMs) {
 
 /** The worst level known: of alarms that stand, and of the published health. `unknown` when nobody has said. */
 export function worstLevel(satellite) {
-  let worst = satellite.health?.data.worst_level ?? "unknown";
+  const health = satellite.health?.data;
+  // A station calls a satellite normal that it has never heard: nothing is out of limits, since nothing is known.
+  let worst = health?.last_report_ts ? health.worst_level : "unknown";
   for (const alarm of satellite.alarms.values()) {
     if (alarm.data.state !== "shelved" && rank(alarm.data.level) > rank(worst)) worst = alarm.data.level;
   }

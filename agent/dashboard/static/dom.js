@@ -76,7 +76,7 @@ export function keyed(parts, items, keyOf, make) {
 /** A list of terms and values: `facts([["clock", node], …])`. */
 export function facts(pairs) {
   const list = element("dl.facts");
-  for (const [term, value] of pairs) list.append(element("dt", {}, term), element("dd", {}, value));
+  for (const [term, value] of pairs) list.append(element("div", {}, element("dt", {}, term), element("dd", {}, value)));
   return list;
 }
 

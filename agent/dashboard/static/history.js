@@ -13,18 +13,21 @@ export class History {
     this.limit = MAX_ROWS;
   }
 
-  /** Add one report; `thinMs` drops it if it is closer than this to the newest. Returns whether it was kept. */
-  add(ts, values, thinMs = 0) {
+  /**
+   * Add one report; `thinMs` drops it if it is closer than this to the newest, `wanted` says which keys become columns.
+   * Returns whether it was kept.
+   */
+  add(ts, values, thinMs = 0, wanted = () => true) {
     const time = ts / 1000;
     const length = this.times.length;
     const newest = length ? this.times[length - 1] : -Infinity;
     if (time > newest) {
       if ((time - newest) * 1000 < thinMs) return false;
-      this._insert(length, time, values);
+      this._insert(length, time, values, wanted);
     } else {
       const at = lowerBound(this.times, time);
       if (this.times[at] === time) return false;
-      this._insert(at, time, values);
+      this._insert(at, time, values, wanted);
     }
     if (this.times.length > this.limit + TRIM_ROWS) this._trim();
     return true;
@@ -49,12 +52,13 @@ export class History {
     return [this.times.slice(from), column.slice(from)];
   }
 
-  _insert(at, time, values) {
+  _insert(at, time, values, wanted = () => true) {
     const length = this.times.length;
     if (at === length) this.times.push(time);
     else this.times.splice(at, 0, time);
     for (const key in values) {
       const value = values[key];
+      if (this.columns.has(key) || !wanted(key)) continue;
       if (typeof value === "number" || typeof value === "boolean") this._column(key, length);
     }
     for (const [key, column] of this.columns) {

@@ -45,8 +45,11 @@ export function limitsOf(satellite, name) {
   return null;
 }
 
+/** Whether a key of a report is a parameter's, not the message's own. */
+export const isParameter = (key) => !ENVELOPE.has(key);
+
 /** The keys of a report that are parameters, in the packet's order. */
-export const parameterKeys = (data) => Object.keys(data).filter((key) => !ENVELOPE.has(key));
+export const parameterKeys = (data) => Object.keys(data).filter(isParameter);
 
 /** All headline parameters that have a value: [{ packet, key, description, entry }]. */
 export function headlines(satellite) {

@@ -5,6 +5,9 @@ import { colour, element, letters } from "./dom.js";
 import { format, scale, zones } from "./parameters.js";
 import { utcClock, utcDay } from "./time.js";
 
+/** A shorter silence is not worth breaking a line for. */
+const LONG_S = 20;
+
 const SPANS = [
   ["2 min", 120],
   ["10 min", 600],
@@ -64,9 +67,7 @@ export class Plot {
       // Not wider than what is known: a line at the right edge of an empty plot tells nobody anything.
       const first = times[0] ?? max - 60;
       const min = this._spanS ? Math.max(max - this._spanS, first) : first;
-      this._own = true;
       this._plot.setScale("x", { min: Math.min(min, max - 30), max });
-      this._own = false;
     } else this._plot.redraw();
     const last = columns[0]?.[columns[0].length - 1];
     this.element.setAttribute("aria-label", `${this._options.label}: ${times.length} values, newest ${format(last)} ${this._options.unit}`);
@@ -111,13 +112,13 @@ export class Plot {
             label: line.label,
             stroke: colour(line.colour),
             width: points ? 0 : 1.6,
-            spanGaps: true,
+            gaps: (plot, series, from, to) => silences(plot, plot.data[series], from, to),
             points: { show: points, size: 5, fill: colour(line.colour), stroke: colour(line.colour) },
           })),
         ],
         hooks: {
           drawAxes: [(plot) => drawBands(plot, rule)],
-          setScale: [(plot, key) => key === "x" && !this._own && this._zoomedBy(plot)],
+          setSelect: [(plot) => (this._zoomed = plot.select.width > 0)],
           setCursor: [(plot) => this._readout(plot)],
         },
       },
@@ -128,10 +129,6 @@ export class Plot {
     this._note = element("output.readout", {}, "");
     this.element.append(this._note);
     this.element.title = `${label}${unit ? ` in ${unit}` : ""}: drag to zoom, double-click to go back`;
-  }
-
-  _zoomedBy(plot) {
-    if (plot.select.width > 0) this._zoomed = true;
   }
 
   _readout(plot) {
@@ -156,6 +153,24 @@ function withAir(low, high, rule) {
   if (limits) return [Math.min(limits.low, low), Math.max(limits.high, high)];
   const air = (high - low) * 0.12 || Math.abs(high) * 0.02 || 1;
   return [low - air, high + air];
+}
+
+/**
+ * Where a line must break: between values much farther apart than usual, such as two passes. Rows that only other
+ * parameters have a value in are no silence.
+ */
+function silences(plot, column, from, to) {
+  const [times] = plot.data;
+  const present = [];
+  for (let at = from; at <= to; at++) if (column[at] !== null && column[at] !== undefined) present.push(times[at]);
+  const steps = present.slice(1).map((time, index) => time - present[index]);
+  const usual = [...steps].sort((one, other) => one - other)[steps.length >> 1] ?? 0;
+  const found = [];
+  steps.forEach((step, index) => {
+    if (step < LONG_S || step < 10 * usual) return;
+    found.push([present[index], present[index + 1]].map((time) => Math.round(plot.valToPos(time, "x", true))));
+  });
+  return found;
 }
 
 /** Times of day; the first label and every change of date carry the date. */

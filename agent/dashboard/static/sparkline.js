@@ -20,18 +20,14 @@ export class Sparkline {
     const context = canvasContext(this.element);
     if (!context) return;
     this._drawn = stamp;
-    const column = history?.columns.get(key);
-    if (!column || length < 2) return;
-    const from = Math.max(0, length - POINTS);
+    const points = newest(history, key);
+    if (points.length < 2) return;
     let low = Infinity;
     let high = -Infinity;
-    for (let index = from; index < length; index++) {
-      const value = column[index];
-      if (value === null) continue;
+    for (const [, value] of points) {
       if (value < low) low = value;
       if (value > high) high = value;
     }
-    if (low > high) return;
     const air = (high - low) * 0.15 || Math.abs(high) * 0.05 || 1;
     low -= air;
     high += air;
@@ -42,29 +38,26 @@ export class Sparkline {
       context.fillStyle = colour(`band-${zone.level}`);
       context.fillRect(0, y(zone.to), width, y(zone.from) - y(zone.to));
     }
-    const first = history.times[from];
-    const last = history.times[length - 1];
+    const [first] = points[0];
+    const [last, value] = points.at(-1);
     const x = (time) => ((time - first) / (last - first || 1)) * (width - 4) + 1;
-    context.strokeStyle = colour("plot");
+    context.strokeStyle = context.fillStyle = colour("plot");
     context.lineWidth = 1.5;
     context.beginPath();
-    let drawing = false;
-    for (let index = from; index < length; index++) {
-      const value = column[index];
-      if (value === null) drawing = false;
-      else if (drawing) context.lineTo(x(history.times[index]), y(value));
-      else {
-        context.moveTo(x(history.times[index]), y(value));
-        drawing = true;
-      }
-    }
+    points.forEach(([time, level], index) => context[index ? "lineTo" : "moveTo"](x(time), y(level)));
     context.stroke();
-    const value = column[length - 1];
-    if (value !== null) {
-      context.fillStyle = colour("plot");
-      context.beginPath();
-      context.arc(x(last), y(value), 2, 0, 7);
-      context.fill();
-    }
+    context.beginPath();
+    context.arc(x(last), y(value), 2, 0, 7);
+    context.fill();
   }
+}
+
+/** The newest values that are there, oldest first: [[time, value], …]. */
+function newest(history, key) {
+  const column = history?.columns.get(key);
+  const points = [];
+  for (let index = (column?.length ?? 0) - 1; index >= 0 && points.length < POINTS; index--) {
+    if (column[index] !== null) points.push([history.times[index], column[index]]);
+  }
+  return points.reverse();
 }

@@ -2,6 +2,7 @@
 // Knows no DOM and no connection. Everything that grows has a bound; an older message never replaces a newer one.
 
 import { History } from "./history.js";
+import { isParameter } from "./parameters.js";
 import { hearClock, now } from "./time.js";
 
 const MAX_STATIONS = 64;
@@ -313,7 +314,7 @@ export class Store {
     const data = entry.data;
     if (!retained && this._seenBefore(station, data)) return;
     const thin = satellite.watched ? 0 : THIN_MS;
-    if (entry.ts !== null) satellite.history(packet).add(entry.ts, data, thin);
+    if (entry.ts !== null) satellite.history(packet).add(entry.ts, data, thin, isParameter);
     if (!known || (entry.ts ?? 0) >= (known.ts ?? 0)) satellite.packets.set(packet, entry);
     if (satellite.watched || !known || entry.receivedMs - known.receivedMs >= THIN_MS) {
       keep(satellite.reports, { packet, entry }, MAX_REPORTS);

@@ -72,5 +72,6 @@ function makePart(module, page) {
   if (!module.title) frame.classList.add("plain");
   const part = { tile, frame, visible: true };
   frame._part = part;
+  frame.style.order = module.order;
   return part;
 }

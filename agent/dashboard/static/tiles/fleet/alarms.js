@@ -4,7 +4,7 @@ import { AlarmList } from "../../alarm_list.js";
 import { element, setText } from "../../dom.js";
 
 export const title = "Alarms";
-export const order = 10;
+export const order = 5;
 export const size = "side";
 
 export function create(page) {

@@ -14,6 +14,8 @@ export const size = "full";
 
 /** Tiles change places at most this often, and never under the operator's hand. */
 const RANK_MS = 2000;
+/** A satellite that is new does not wait so long. */
+const NEW_MS = 250;
 const MANY = 40;
 
 export function create(page) {
@@ -21,7 +23,7 @@ export function create(page) {
     type: "search",
     placeholder: "Find a satellite ( / )",
     "aria-label": "find a satellite",
-    oninput: () => ((rankedMs = 0), page.repaint()),
+    oninput: () => ((rankedMs = 0), (searched = true), page.repaint()),
   });
   const counts = element("p.quiet.number");
   const empty = element("p.empty");
@@ -36,6 +38,8 @@ export function create(page) {
   fitted.observe(root);
   const cards = new Map();
   let rankedMs = 0;
+  let known = 0;
+  let searched = true;
   let ordered = [];
 
   const observer = new IntersectionObserver(
@@ -63,8 +67,10 @@ export function create(page) {
     ranked.sort((one, other) => one.group - other.group || other.score - one.score || one.satellite.name.localeCompare(other.satellite.name));
     ordered = keyed(cards, ranked, (item) => item.satellite.slug, () => new Card(observer));
     ordered.forEach((card, index) => Object.assign(card, { item: ranked[index] }));
-    if (!root.matches(":focus-within, :has(a:hover)") || !groups.some((group) => group.grid.children.length)) place();
-    else if (ordered.some((card) => !card.element.isConnected)) place();
+    known = page.store.satellites.size;
+    const held = root.querySelector(".card:hover, .card:focus-visible") !== null;
+    if (!held || searched || ordered.some((card) => !card.element.isConnected)) place();
+    searched = false;
     const dense = ranked.length > MANY;
     if (root.classList.contains("dense") !== dense) {
       setClass(root, "dense", dense);
@@ -95,9 +101,8 @@ export function create(page) {
   return {
     element: root,
     draw(nowMs) {
-      if (nowMs - rankedMs > RANK_MS || nowMs < rankedMs || ordered.length !== page.store.satellites.size) {
-        if (nowMs - rankedMs > 250 || nowMs < rankedMs) rankAll(nowMs);
-      }
+      const wait = known === page.store.satellites.size ? RANK_MS : NEW_MS;
+      if (nowMs - rankedMs > wait || nowMs < rankedMs) rankAll(nowMs);
       for (const card of ordered) if (card.visible) card.draw(page, nowMs);
     },
     close() {

@@ -60,7 +60,7 @@ export function create(page) {
     const said = satellite.health?.data;
     const level = worstLevel(satellite);
     const out = said?.out_of_limits?.length ?? 0;
-    health.set(level, !said ? "unknown" : out ? `${level} · ${out} of ${said.monitored} out of limits` : said.monitored ? `${said.monitored} in limits` : "no limits are set", said ? `as of ${bothClocks(said.ts)}` : "no station has judged it");
+    health.set(level, !said?.last_report_ts ? "unknown" : out ? `${level} · ${out} of ${said.monitored} out of limits` : said.monitored ? `${said.monitored} in limits` : "no limits are set", said ? `as of ${bothClocks(said.ts)}` : "no station has judged it");
     const state = satellite.link?.data;
     link.set(linkLevel(state?.state), `${linkWord(state?.state)} · heard ${ago(satellite.lastHeardMs, nowMs)}`, (state?.evidence ?? []).join("\n"));
     trust.set(authenticityLevel(said?.authenticity), authenticityWord(said?.authenticity));

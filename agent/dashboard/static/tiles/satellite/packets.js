@@ -28,7 +28,7 @@ export function create(page) {
   const list = element("ol.frames.number", { "aria-label": "received, newest first" });
   const none = element("p.quiet");
   const heading = element("p.quiet.number");
-  const dump = element("pre.hex", { tabIndex: 0, "aria-label": "octets" });
+  const dump = element("pre.hex", { hidden: true, tabIndex: 0, "aria-label": "octets" });
   const fields = element("tbody");
   const table = element("table.fields", {}, fields);
   const rows = new Map();

@@ -126,6 +126,8 @@ export function create(page) {
         if (kept) plot.draw(kept.times, [kept.columns.get(key) ?? []], nowMs);
       }
     },
+    /** The plots that stand, for tests. */
+    plots: () => panels.map((panel) => panel.plot),
     rethemed: () => panels.forEach((panel) => panel.plot.rethemed()),
     close() {
       removeEventListener("plot", opened);
