@@ -40,11 +40,15 @@ def _error_windows(half: int, largest_error: float) -> tuple[NDArray[np.float64]
 class ClockRecovery:
     """Give symbols and their positions from a stream at four samples a symbol."""
 
-    def __init__(self, channels: int, half_window_hops: int, largest_error: float) -> None:
+    def __init__(
+        self, channels: int, half_window_hops: int, largest_error: float, *, loud_noise: bool = False
+    ) -> None:
         """Set the window to ``half_window_hops`` hops of 16 symbols on either side.
 
-        ``largest_error`` is the clock error, as a fraction, up to which the line is searched.
+        ``largest_error`` is the clock error, as a fraction, up to which the line is searched. ``loud_noise`` says
+        that noise alone is stronger than the signal, as behind a discriminator: what is loud then counts less.
         """
+        self._loud_noise = loud_noise
         self._half = half_window_hops
         self._errors, self._windows = _error_windows(half_window_hops, largest_error)
         self._reset(channels)
@@ -77,6 +81,8 @@ class ClockRecovery:
         if new:
             fresh = np.empty((3, new))
             kernels.clock_phasors(self._buffer, self._next_phasor * _HOP - self._origin, fresh)
+            if self._loud_noise:
+                fresh /= fresh[2] ** 2 + 1e-30
             self._next_phasor += new
             self._phasors = np.concatenate((self._phasors, fresh), axis=1)
         ready = max(0, self._phasors.shape[1] - 2 * self._half)

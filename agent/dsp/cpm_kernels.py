@@ -103,39 +103,50 @@ def remodulate(
 def tone_middles(samples: NDArray[np.float32], size: int, step: int, symbol: int, out: NDArray[np.float32]) -> None:
     """Find the middle between two tones in overlapping windows of ``size`` samples, ``step`` apart.
 
-    The frequency is taken every half symbol from the correlation with two samples later summed over a whole
-    symbol (``symbol`` samples), weighed by its power squared so that a burst speaks and the silence beside it
-    does not, and split in two by the mean until that stands still. Noise in half the band does not correlate two
-    samples apart and so does not pull. ``out[w]`` is (middle in cycles a sample times weight, weight).
+    The frequency is taken from the correlation with two samples later, summed over a whole symbol (``symbol``
+    samples), four times a symbol, where it turns round or stands still: on the way from tone to tone it says
+    nothing. It is weighed by the power squared, so that a burst speaks and the silence beside it does not, and
+    split in two by the mean until that stands still. Noise in half the band does not correlate two samples
+    apart and so does not pull. ``out[w]`` is (middle in cycles a sample times weight, weight).
     """
-    half = symbol // 2
-    room = size // half + 1
-    values, weights = np.empty(room), np.empty(room)
+    quarter = max(1, symbol // 4)
+    count = (samples.shape[1] - symbol - 2) // quarter + 1
+    values, weights = np.empty(count), np.empty(count)
+    sum_re, sum_im = 0.0, 0.0
+    for i in range(samples.shape[1] - 2):
+        a, b, c, d = samples[0, i], samples[1, i], samples[0, i + 2], samples[1, i + 2]
+        sum_re += c * a + d * b
+        sum_im += d * a - c * b
+        j = i - symbol
+        if j >= 0:
+            a, b, c, d = samples[0, j], samples[1, j], samples[0, j + 2], samples[1, j + 2]
+            sum_re -= c * a + d * b
+            sum_im -= d * a - c * b
+        if j >= -1 and (j + 1) % quarter == 0 and (j + 1) // quarter < count:
+            at = (j + 1) // quarter
+            power = sum_re * sum_re + sum_im * sum_im
+            values[at] = _angle_cycles(np.float32(sum_im), np.float32(sum_re)) * np.float32(0.5)
+            weights[at] = power * power
+    before = values[0]
+    for i in range(1, count - 1):
+        here = values[i]
+        if (here - before) * (values[i + 1] - here) > 0.0:
+            weights[i] = 0.0
+        before = here
     for w in range(out.shape[0]):
-        first = w * step
-        count = 0
-        at = first
+        first = (w * step + quarter - 1) // quarter
+        last = min(count, (w * step + size - symbol - 2) // quarter + 1)
         total, mean = 1e-90, 0.0
-        while at + symbol + 1 < first + size:
-            re, im = np.float32(0.0), np.float32(0.0)
-            for i in range(at, at + symbol):
-                a, b, c, d = samples[0, i], samples[1, i], samples[0, i + 2], samples[1, i + 2]
-                re += c * a + d * b
-                im += d * a - c * b
-            power = float(re * re + im * im)
-            values[count] = _angle_cycles(im, re) * np.float32(0.5)
-            weights[count] = power * power
-            total += weights[count]
-            mean += weights[count] * values[count]
-            count += 1
-            at += half
+        for i in range(first, last):
+            total += weights[i]
+            mean += weights[i] * values[i]
         middle = mean / total
         for _ in range(4):
             up, weight_up = 0.0, 0.0
-            for i in range(count):
-                if values[i] > middle:
-                    up += weights[i] * values[i]
-                    weight_up += weights[i]
+            for i in range(first, last):
+                is_up = 1.0 if values[i] > middle else 0.0
+                up += is_up * weights[i] * values[i]
+                weight_up += is_up * weights[i]
             weight_low = total - weight_up
             if weight_up <= 0.0 or weight_low <= 0.0:
                 break

@@ -58,7 +58,7 @@ class TwoTones:
 
 class _Branch:
     def __init__(self, blocks: Blocks, half_window_hops: int, clock_error: float) -> None:
-        self.clock = ClockRecovery(1, half_window_hops, clock_error)
+        self.clock = ClockRecovery(1, half_window_hops, clock_error, loud_noise=True)
         self.levels = LevelTracker(_LEVEL_HALF_WINDOW)
         self.blocks = blocks
 
@@ -77,6 +77,7 @@ class Slicer:
         sample_rate_hz: float,
         hypotheses: tuple[tuple[bool, int], ...],
         start_utc_ns: int,
+        first_stream: int = 0,
     ) -> None:
         sps = sample_rate_hz / baudrate_bd
         self._resampler = Resampler(filters.box_bank(sps / 2), 1, sample_rate_hz, SAMPLES_PER_SYMBOL * baudrate_bd)
@@ -85,7 +86,7 @@ class Slicer:
         clock_error = 0.02 if baudrate_bd <= 2400 else 0.005
         self._wide = [is_wide for is_wide, _ in hypotheses]
         self._branches = [
-            _Branch(Blocks(stream, baudrate_bd, start_utc_ns), half_window, clock_error)
+            _Branch(Blocks(first_stream + stream, baudrate_bd, start_utc_ns), half_window, clock_error)
             for stream, (_, half_window) in enumerate(hypotheses)
         ]
         self.narrow = np.empty((1, 0), dtype=np.float32)
@@ -179,11 +180,14 @@ class Receiver:
         search_hz: float,
         edge_hz: float = math.inf,
         bandwidth_time: float | None = _BANDWIDTH_TIME,
+        detects: bool = True,
+        first_stream: int = 0,
         start_utc_ns: int = 0,
     ) -> None:
         """Set what is known of the signal; ``deviation_hz`` is negative when a one is the lower tone.
 
-        The middle is looked for within ``search_hz``; nothing is heard beyond ``edge_hz``.
+        The middle is looked for within ``search_hz``; nothing is heard beyond ``edge_hz``. Without ``detects``
+        only the discriminator listens: the deviation is then no more than a bound.
         """
         half_band_hz = abs(deviation_hz) + 0.5 * baudrate_bd
         # The tones must lie within a quarter of the rate, wherever the middle is.
@@ -201,10 +205,10 @@ class Receiver:
         narrow_hz = min(half_band_hz, edge_hz)
         self._narrow = Filter(filters.lowpass_taps(narrow_hz / self._rate_hz, 0.4 * narrow_hz / self._rate_hz), 2)
         self._angle = np.zeros(2)
-        self._slicer = Slicer(baudrate_bd, self._rate_hz, _IQ_HYPOTHESES, start_utc_ns)
+        self._slicer = Slicer(baudrate_bd, self._rate_hz, _IQ_HYPOTHESES, start_utc_ns, first_stream)
         index = 2.0 * deviation_hz / baudrate_bd
-        self._detector = SequenceDetector(index, bandwidth_time, per_symbol, 1.0)
-        self._detected = Blocks(len(_IQ_HYPOTHESES), baudrate_bd, start_utc_ns)
+        self._detector = SequenceDetector(index, bandwidth_time, per_symbol, 1.0) if detects else None
+        self._detected = Blocks(first_stream + len(_IQ_HYPOTHESES), baudrate_bd, start_utc_ns)
 
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples whole and give the symbols now certain; ``last`` for the end of the stream."""
@@ -216,6 +220,8 @@ class Receiver:
         cpm_kernels.discriminate(narrow, self._angle, frequency[0])
         frequency *= np.float32(self._sense * self._rate_hz)
         out = self._slicer.feed(frequency, self._offset_hz, last=last)
+        if self._detector is None:
+            return out
         # The discriminator's output lies half a sample before the later of its two samples.
         centres = self._slicer.centres * self._per_symbol - 0.5
         soft, given, snr_db, turn = self._detector.feed(narrow, centres, last=last)

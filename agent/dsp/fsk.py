@@ -13,32 +13,69 @@ from __future__ import annotations
 import msgspec
 
 from agent.dsp.frequency_shift import AudioReceiver, Receiver
-from agent.dsp.sampling import Chain, Intake, Signal, Streaming
+from agent.dsp.sampling import Chain, Intake, Planar, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What ``modulation_options`` may say. ``deviation_hz`` is a quarter of the baud rate (MSK) when absent."""
+    """What ``modulation_options`` may say, for IQ.
+
+    Without ``deviation_hz`` the signal is taken for MSK (a quarter of the baud rate), and slow ones (below
+    ``_SLOW_BD``) are also listened for with any deviation up to 5 kHz. ``search_hz`` is how far to either side of
+    the centre the carrier is looked for, half the baud rate when absent.
+    """
 
     deviation_hz: float | None = None
+    search_hz: float | None = None
+
+
+_SLOW_BD = 6000.0
+_WIDEST_DEVIATION_HZ = 5000.0
+_WIDE_SEARCH_HZ = 2000.0
+
+
+class _Several:
+    """Receivers of one stream of IQ, each with streams of its own."""
+
+    def __init__(self, receivers: tuple[Receiver, ...]) -> None:
+        self._receivers = receivers
+
+    def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
+        """Take samples whole; with ``last`` give all that is still inside."""
+        return [block for receiver in self._receivers for block in receiver.feed(samples, last=last)]
 
 
 class Demodulator:
     """FSK to soft symbols."""
 
     def __init__(self, baudrate_bd: float, options: Options, signal: Signal, sample_rate_hz: float) -> None:
-        self._baud = baudrate_bd
-        self._signal = signal
-        self._rate = sample_rate_hz
-        self._deviation_hz = options.deviation_hz or 0.25 * baudrate_bd
-        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), self._begin)
+        """Raise ``ValueError`` naming the option that does not fit the sample rate."""
+        deviation_hz = options.deviation_hz or 0.25 * baudrate_bd
+        if signal == "iq" and abs(deviation_hz) >= sample_rate_hz / 2:
+            raise ValueError(f"deviation_hz: {deviation_hz:g} Hz is not within half the sample rate")
+        search_hz = 0.5 * baudrate_bd if options.search_hz is None else abs(options.search_hz)
 
-    def _begin(self, start_utc_ns: int) -> Chain:
-        if self._signal == "audio":
-            return AudioReceiver(self._baud, self._rate, start_utc_ns)
-        return Receiver(
-            self._baud, self._deviation_hz, self._rate, search_hz=0.5 * self._baud, start_utc_ns=start_utc_ns
-        )
+        def begin(start_utc_ns: int) -> Chain:
+            if signal == "audio":
+                return AudioReceiver(baudrate_bd, sample_rate_hz, start_utc_ns)
+            usual = Receiver(
+                baudrate_bd, deviation_hz, sample_rate_hz, search_hz=search_hz, start_utc_ns=start_utc_ns
+            )
+            if options.deviation_hz is not None or baudrate_bd > _SLOW_BD:
+                return usual
+            widest_hz = min(_WIDEST_DEVIATION_HZ, 0.4 * sample_rate_hz - 0.5 * baudrate_bd)
+            wide = Receiver(
+                baudrate_bd,
+                max(widest_hz, deviation_hz),
+                sample_rate_hz,
+                search_hz=max(search_hz, _WIDE_SEARCH_HZ),
+                detects=False,
+                first_stream=2,
+                start_utc_ns=start_utc_ns,
+            )
+            return _Several((usual, wide))
+
+        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin)
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""

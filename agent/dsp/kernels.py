@@ -7,7 +7,7 @@ sliding part of an endless stream. The typed wrappers stand in ``sampling.py`` a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
@@ -191,41 +191,58 @@ def take_symbols(
     return count
 
 
+@njit(nogil=True, cache=True, fastmath=_REORDER, inline="always")
+def _two_means(values: NDArray[np.float32]) -> tuple[np.floating[Any], np.floating[Any], np.floating[Any]]:
+    """Split values in two and give (middle, half the distance, mean squared error over that squared)."""
+    total = np.float32(0.0)
+    for v in values:
+        total += v
+    count = np.float32(values.shape[0])
+    middle = total / count
+    upper = lower = middle
+    for _ in range(3):
+        s_up, n_up = np.float32(0.0), np.float32(0.0)
+        for v in values:
+            is_up = np.float32(v > middle)
+            s_up += v * is_up
+            n_up += is_up
+        if n_up > 0:
+            upper = s_up / n_up
+        if n_up < count:
+            lower = (total - s_up) / (count - n_up)
+        middle = np.float32(0.5) * (upper + lower)
+    amplitude = max(np.float32(0.5) * (upper - lower), np.float32(1e-20))
+    error = np.float32(0.0)
+    gain = np.float32(1.0) / amplitude
+    for v in values:
+        miss = abs(v - middle) * gain - np.float32(1.0)
+        error += miss * miss
+    return middle, amplitude, error / count
+
+
 @njit("void(float32[::1], int64, float32[::1], float32[:,::1])", nogil=True, cache=True, fastmath=_REORDER)
 def level_symbols(
     values: NDArray[np.float32], half: int, soft: NDArray[np.float32], levels: NDArray[np.float32]
 ) -> None:
     """Find the two levels around every 16 symbols and scale them to -1 and +1.
 
-    ``values`` has ``half`` symbols of context on either side of those put in ``soft``. Each group of 16 is
-    judged in the window of its contexts: the middle by rounds of two-means, so that runs of one bit do not pull
-    it. ``levels[group]`` gets (middle, amplitude, mean squared error, what a symbol takes from its neighbours'
-    signs: the sum of the correlations with the two before and the two behind).
+    ``values`` has ``half`` symbols of context on either side of those put in ``soft``. Each group of 16 is judged
+    with what lies before it and with what lies behind it, the middle by rounds of two-means, so that runs of one
+    bit do not pull it; a side that is noise (the silence beside a burst) has no say. ``levels[group]`` gets
+    (middle, amplitude, mean squared error, what a symbol takes from its neighbours' signs: the sum of the
+    correlations with the two before and the two behind).
     """
     n = soft.shape[0]
     for g in range(levels.shape[0]):
         start = 16 * g
         stop = min(start + 16, n)
-        lo, hi = start, stop + 2 * half
-        total = np.float32(0.0)
-        for i in range(lo, hi):
-            total += values[i]
-        middle = total / np.float32(hi - lo)
-        upper = lower = middle
-        for _ in range(3):
-            s_up, s_all, n_up = np.float32(0.0), np.float32(0.0), np.float32(0.0)
-            for i in range(lo, hi):
-                is_up = np.float32(values[i] > middle)
-                s_up += values[i] * is_up
-                s_all += values[i]
-                n_up += is_up
-            n_low = np.float32(hi - lo) - n_up
-            if n_up > 0:
-                upper = s_up / n_up
-            if n_low > 0:
-                lower = (s_all - s_up) / n_low
-            middle = np.float32(0.5) * (upper + lower)
-        amplitude = max(np.float32(0.5) * (upper - lower), np.float32(1e-20))
+        left_middle, left_amplitude, left_error = _two_means(values[start : stop + half])
+        right_middle, right_amplitude, right_error = _two_means(values[start + half : stop + 2 * half])
+        # Equal sides share; at twice the other's error a side counts for one sixteenth.
+        left, right = (right_error + 1e-6) ** 4, (left_error + 1e-6) ** 4
+        share = left / (left + right)
+        middle = np.float32(share * left_middle + (1.0 - share) * right_middle)
+        amplitude = np.float32(share * left_amplitude + (1.0 - share) * right_amplitude)
         gain = np.float32(1.0) / amplitude
         error, smear = np.float32(0.0), np.float32(0.0)
         for i in range(start, stop):

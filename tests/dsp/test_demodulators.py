@@ -101,6 +101,17 @@ def test_gfsk_at_11_db_is_heard_by_the_sequence_detector_alone(gfsk: air.Transmi
     assert len(sliced) < len(detected)
 
 
+@pytest.mark.parametrize("deviation_hz", [300.0, 600.0, 3000.0])
+@pytest.mark.parametrize("offset_hz", [0.0, 1500.0])
+def test_slow_fsk_is_heard_with_any_deviation_without_saying_which(deviation_hz: float, offset_hz: float) -> None:
+    frame = air.random_frames(1, rng())[0]
+    bits = air.ax25_bits(frame, 75, scrambled=False)
+    signal = air.gfsk(bits, 1200.0, index=2.0 * deviation_hz / 1200.0)
+    sent = air.Transmission(air.with_gaps([signal], 0.2), (frame,), 1.0, 1200.0)
+    samples = air.shifted(air.noisy_iq(sent, 30.0, rng()), offset_hz)
+    assert frames(demodulate("fsk", 1200.0, samples), scrambled=False) == {frame}
+
+
 @pytest.mark.parametrize("sense", [1.0, -1.0])
 def test_gfsk_frames_come_out_of_fm_audio_upright_and_inverted(gfsk: air.Transmission, sense: float) -> None:
     audio = sense * air.noisy_fm_audio(gfsk, QUIET_DB, rng()) + 0.02
