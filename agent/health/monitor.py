@@ -7,6 +7,7 @@ that contradict themselves.
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -69,6 +70,9 @@ class Monitor:
     def __init__(self, satellites: Mapping[str, definitions.Satellite]) -> None:
         self._states = {slug: _new_state(slug, satellite) for slug, satellite in satellites.items()}
         self._alarms = AlarmBook()
+        if any(state.packets for state in self._states.values()):
+            # Loaded now, not with the first report: that would hold everything up in the middle of a pass.
+            importlib.import_module("agent.health.kernels")
 
     # -- what arrives --------------------------------------------------------------------------------------
 
