@@ -53,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Play the scenario until it is told to end."""
     import asyncio
+    import atexit
+    import gc
 
     from agent.errors import ConfigError
     from agent.simulator.scenario import load_scenario
@@ -71,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.record is not None:
         return _record(scenario, arguments.record, arguments.seconds)
+    # All that matters is closed by then, and the interpreter's last collection takes up to a second.
+    atexit.register(gc.freeze)
     asyncio.run(_play(scenario, ports, arguments.seconds, arguments.follow_stdin))
     return 0
 

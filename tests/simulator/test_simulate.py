@@ -128,20 +128,20 @@ def test_it_listens_where_it_is_told_to(scenario: Path) -> None:
     [
         (["nothing.toml"], 2, "no such file"),
         (["demmo"], 2, "no scenario is called"),
-        (["demo", "--listen", "dongle"], 2, "is not SDR=PORT"),
-        (["demo", "--listen", "dingle=1"], 2, "no SDR 'dingle'"),
-        (["demo", "--seconds", "-1"], 2, "more than 0"),
-        (["demo", "--record", "pass.wav"], 2, "--seconds S"),
-        (["demo", "--listen", "dongle={taken}"], 1, "cannot listen"),
+        (["{scenario}", "--listen", "dongle"], 2, "is not SDR=PORT"),
+        (["{scenario}", "--listen", "dingle=1"], 2, "no SDR 'dingle'"),
+        (["{scenario}", "--seconds", "-1"], 2, "more than 0"),
+        (["{scenario}", "--record", "pass.wav"], 2, "--seconds S"),
+        (["{scenario}", "--listen", "dongle={taken}"], 1, "cannot listen"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
-    arguments: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]
+    scenario: Path, arguments: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        given = [one.format(taken=taken.getsockname()[1]) for one in arguments]
+        given = [one.format(scenario=scenario, taken=taken.getsockname()[1]) for one in arguments]
         assert main(["simulate", *given]) == code
     error = capsys.readouterr().err
     assert says in error
