@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.dsp import kernels
+from agent.dsp import kernels, psk_kernels
 from agent.dsp.sampling import Planar
 
 _REMEMBERED_WINDOWS = 512
@@ -160,7 +160,7 @@ class PhaseTracker:
             return np.empty((2, 0), dtype=np.float32), np.empty(0), -99.0, 0.0
         axes = np.empty((2, count), dtype=np.float32)
         quality = np.zeros(3)
-        kernels.align_psk(self._symbols, self._eights, self._order, self._state, axes, quality)
+        psk_kernels.align_psk(self._symbols, self._eights, self._order, self._state, axes, quality)
         self._symbols = self._symbols[:, count:].copy()
         given, self._positions = self._positions[:count], self._positions[count:]
         snr = self._order / 4.0 / max(quality[0] / quality[1], 1e-6)

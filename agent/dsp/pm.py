@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.dsp import filters, kernels
+from agent.dsp import filters, psk_kernels
 from agent.dsp.carrier_recovery import CarrierRemoval, SpectralLine
 from agent.dsp.phase_shift import BitMaker, Manchester, Plain, PskChain
 from agent.dsp.sampling import Chain, Intake, Planar, Resampler, Signal, Streaming
@@ -81,7 +81,7 @@ class _ResidualCarrier:
         length = (len(phases) - 1) * self._segment
         out = np.empty((1, length), dtype=np.float32)
         ready = np.ascontiguousarray(self._samples[:, : length + self._segment])
-        kernels.quadrature(ready, phases, self._segment, out[0])
+        psk_kernels.quadrature(ready, phases, self._segment, out[0])
         self._samples = self._samples[:, length:].copy()
         return out
 

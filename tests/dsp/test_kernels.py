@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agent.dsp import cpm_kernels, filters, kernels
+from agent.dsp import cpm_kernels, filters, kernels, psk_kernels
 from agent.dsp.sequence_detection import DEPTH, phase_templates
 from tests.reference import dsp as slow
 
@@ -85,7 +85,7 @@ def test_bpsk_symbols_are_turned_upright_while_the_carrier_runs_away() -> None:
     z = 3.0 * bits * np.exp(1j * (0.4 + 0.002 * np.arange(1000)))
     symbols = np.stack((z.real, z.imag)).astype(np.float32)
     axes, state, quality = np.empty((2, 960), np.float32), np.array([0.0, -1.0]), np.zeros(3)
-    kernels.align_psk(symbols, 2, 2, state, axes, quality)
+    psk_kernels.align_psk(symbols, 2, 2, state, axes, quality)
     assert np.allclose(axes[0], bits[16:976], atol=0.01)
     assert np.allclose(axes[1], 0.0, atol=0.01)
     assert quality[2] / quality[1] == pytest.approx(0.002, rel=0.02)
