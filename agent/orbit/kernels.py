@@ -13,8 +13,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import boolean, float64, int64, njit, uint8, void
-from numba.types import UniTuple
+from numba import float64, njit, uint8, void
 from numpy.typing import NDArray
 
 from agent.orbit.constants import (
@@ -125,6 +124,8 @@ SCRATCH = BLOCK * 25
 # Until the state is known its places hold the lunar-solar changes of e, i, M, perigee and node.
 PE, PI, PM, PW, PH = X, Y, Z, VX, VY
 
+# Only what Python calls has a signature. Helpers take their types from it and are compiled into it: loading each
+# of them from the cache as well would double the start of the process.
 OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 TWO_PI = 2.0 * math.pi
@@ -143,7 +144,7 @@ SECONDS_A_MINUTE = 60.0
 VELOCITY_SCALE = EARTH_RADIUS_KM * XKE / SECONDS_A_MINUTE
 
 
-@njit(UniTuple(float64, 2)(float64), **OPTIONS)
+@njit(**OPTIONS)
 def _sin_cos(angle: float) -> tuple[float, float]:
     """Sine and cosine without a branch, for |angle| below 1e6."""
     k = np.floor(angle * TWO_OVER_PI + 0.5)
@@ -158,7 +159,7 @@ def _sin_cos(angle: float) -> tuple[float, float]:
     return (-sine if q >= 2.0 else sine), (-cosine if (q == 1.0) | (q == 2.0) else cosine)
 
 
-@njit(UniTuple(float64, 2)(float64), **OPTIONS)
+@njit(**OPTIONS)
 def _sin_cos_small(x: float) -> tuple[float, float]:
     """Sine and cosine of |x| below 0.1."""
     x2 = x * x
@@ -167,7 +168,7 @@ def _sin_cos_small(x: float) -> tuple[float, float]:
     return s, c
 
 
-@njit(float64(float64), **OPTIONS)
+@njit(**OPTIONS)
 def _sine(angle: float) -> float:
     """Sine alone, for |angle| below 1e6: half a turn is taken out, and the series is longer."""
     k = np.floor(angle * INVERSE_PI + 0.5)
@@ -180,7 +181,7 @@ def _sine(angle: float) -> float:
     return sine
 
 
-@njit(float64(float64, float64), **OPTIONS)
+@njit(**OPTIONS)
 def _arc_tangent(y: float, x: float) -> float:
     """Angle of (x, y) in -π…π without a branch: three halvings, then seven terms of the series."""
     ax, ay = np.abs(x), np.abs(y)
@@ -204,7 +205,7 @@ def _arc_tangent(y: float, x: float) -> float:
     return angle
 
 
-@njit(void(float64[::1], float64[::1]), **OPTIONS)
+@njit(**OPTIONS)
 def _near_earth_secular(p: Floats, w: Floats) -> None:
     """Gravity's and drag's slow changes at any times: fill NODE SIN_N COS_N ROOT AXN AYN U COSIP SINIP ERROR."""
     m0, mdot, argp0, argpdot = p[M0], p[MDOT], p[ARGP0], p[ARGPDOT]
@@ -252,7 +253,7 @@ def _near_earth_secular(p: Floats, w: Floats) -> None:
         w[SINIP + j] = sini
 
 
-@njit(void(float64[::1], float64, float64[:, ::1]), **OPTIONS)
+@njit(**OPTIONS)
 def _turns_of_a_block(p: Floats, step: float, turns: Floats) -> None:
     """Fill sine and cosine of what anomaly, perigee and node turn in 0 … 63 steps: float64[6, BLOCK]."""
     mdot, argpdot, nodedot = p[MDOT], p[ARGPDOT], p[NODEDOT]
@@ -262,7 +263,7 @@ def _turns_of_a_block(p: Floats, step: float, turns: Floats) -> None:
         turns[4, j], turns[5, j] = _sin_cos(nodedot * step * j)
 
 
-@njit(void(float64[::1], float64[::1], float64[:, ::1]), **OPTIONS)
+@njit(**OPTIONS)
 def _near_earth_secular_uniform(p: Floats, w: Floats, turns: Floats) -> None:
     """As ``_near_earth_secular`` for times in equal steps, where drag moves perigee and node by small angles.
 
@@ -317,7 +318,7 @@ def _near_earth_secular_uniform(p: Floats, w: Floats, turns: Floats) -> None:
         w[SINIP + j] = sini
 
 
-@njit(void(float64[::1], int64, float64), **OPTIONS)
+@njit(**OPTIONS)
 def _kepler(w: Floats, steps: int, large: float) -> None:
     """Solve Kepler's equation in U AXN AYN by a fixed number of Halley steps: fill SIN_E COS_E."""
     for j in range(BLOCK):
@@ -354,7 +355,7 @@ def _kepler(w: Floats, steps: int, large: float) -> None:
                 w[COS_E + j] = c
 
 
-@njit(void(float64[::1]), **OPTIONS)
+@njit(**OPTIONS)
 def _orient(w: Floats) -> None:
     """Short-period terms of J2, and the state: fill X … VZ and finish ERROR.
 
@@ -426,7 +427,7 @@ FASX2, FASX4, FASX6 = 0.13130908, 2.8843198, 0.37448087
 G22, G32, G44, G52, G54 = 5.7686396, 0.95240898, 1.8014998, 1.0508330, 4.4108898
 
 
-@njit(void(float64[::1], float64, float64[:, ::1]), **OPTIONS)
+@njit(**OPTIONS)
 def _integrate_resonance(p: Floats, step: float, knots: Floats) -> None:
     """Integrate from the epoch in steps of ±720 min (Euler-Maclaurin); a row of ``knots`` for each step."""
     longitude, motion, elapsed = p[XLAMO], p[N0], 0.0
@@ -474,7 +475,7 @@ def _integrate_resonance(p: Floats, step: float, knots: Floats) -> None:
         elapsed += step
 
 
-@njit(void(float64[::1], float64[::1], float64[:, ::1], float64[:, ::1]), **OPTIONS)
+@njit(**OPTIONS)
 def _deep_space_secular(p: Floats, w: Floats, ahead: Floats, behind: Floats) -> None:
     """Slow changes of gravity, drag, Sun, Moon and resonance: fill MEAN ARGP NODE ECC INCL ROOT ERROR."""
     mean0, mdot = p[M0], p[MDOT] + p[DMDT]
@@ -522,7 +523,7 @@ def _deep_space_secular(p: Floats, w: Floats, ahead: Floats, behind: Floats) -> 
         w[ERROR + j] = 2.0 if ratio <= 0.0 else error
 
 
-@njit(void(float64[::1], float64[::1]), **OPTIONS)
+@njit(**OPTIONS)
 def _lunar_solar_periodics(p: Floats, w: Floats) -> None:
     """Periodic terms of Sun and Moon: fill PE PI PM PW PH."""
     zmos, zmol = p[ZMOS], p[ZMOL]
@@ -552,7 +553,7 @@ def _lunar_solar_periodics(p: Floats, w: Floats) -> None:
         w[PH + j] = w[PH + j] + sh2 * f2 + sh3 * f3
 
 
-@njit(void(float64[::1]), **OPTIONS)
+@njit(**OPTIONS)
 def _apply_periodics(w: Floats) -> None:
     """Add the periodics, below 0.2 rad of inclination in Lyddane's variables: fill AXN AYN U COSIP SINIP."""
     least = 10.0
@@ -612,10 +613,7 @@ def _apply_periodics(w: Floats) -> None:
         w[SINIP + j] = sini
 
 
-@njit(
-    void(float64[::1], float64[::1], float64[:, ::1], boolean, float64[:, ::1], float64[:, ::1]),
-    **OPTIONS,
-)
+@njit(**OPTIONS)
 def _propagate_block(p: Floats, w: Floats, turns: Floats, uniform: bool, ahead: Floats, behind: Floats) -> None:
     """Propagate the 64 times in T: fill X … VZ and ERROR."""
     if p[DEEP] == 0.0:

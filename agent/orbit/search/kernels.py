@@ -16,8 +16,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import boolean, float64, int64, njit, void
-from numba.types import UniTuple
+from numba import float64, int64, njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -31,6 +30,8 @@ STATION = 17
 ROW = 10
 """satellite, station, aos, tca, los, maximum elevation, azimuths of the three, whole window: a pass's row."""
 
+# Only what Python calls has a signature. Helpers take their types from it and are compiled into it: loading each
+# of them from the cache as well would double the start of the process.
 OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
@@ -43,7 +44,7 @@ def _basis() -> Floats:
 BASIS = _basis()
 
 
-@njit(void(float64[::1], int64, float64[::1]), **OPTIONS)
+@njit(**OPTIONS)
 def _fit(values: Floats, first: int, out: Floats) -> None:
     """Make the polynomial through ``values[first : first + 10]``, centred between the fifth and the sixth."""
     for k in range(POINTS):
@@ -53,7 +54,7 @@ def _fit(values: Floats, first: int, out: Floats) -> None:
         out[k] = total
 
 
-@njit(UniTuple(float64, 2)(float64[::1], float64), **OPTIONS)
+@njit(**OPTIONS)
 def _value(poly: Floats, x: float) -> tuple[float, float]:
     """Evaluate a polynomial and its derivative."""
     value, slope = poly[POINTS - 1], 0.0
@@ -63,7 +64,7 @@ def _value(poly: Floats, x: float) -> tuple[float, float]:
     return value, slope
 
 
-@njit(float64(float64[::1], float64, float64), **OPTIONS)
+@njit(**OPTIONS)
 def _root(poly: Floats, low: float, high: float) -> float:
     """Find the sign change between ``low`` and ``high``: Newton's steps inside a bracket that bisects."""
     at_low, _ = _value(poly, low)
@@ -83,7 +84,7 @@ def _root(poly: Floats, low: float, high: float) -> float:
     return x
 
 
-@njit(float64(float64[::1], float64, float64), **OPTIONS)
+@njit(**OPTIONS)
 def _extremum(poly: Floats, low: float, high: float) -> float:
     """Find where the slope changes its sign between ``low`` and ``high``, by bisection and secants."""
     _, slope_low = _value(poly, low)
@@ -107,7 +108,7 @@ def _extremum(poly: Floats, low: float, high: float) -> float:
     return x
 
 
-@njit(UniTuple(float64, 4)(float64[:, ::1], float64), **OPTIONS)
+@njit(**OPTIONS)
 def _look(enu: Floats, x: float) -> tuple[float, float, float, float]:
     """Return sine of elevation, its rate (up to a positive factor), east and north at ``x``."""
     east, east_rate = _value(enu[0], x)
@@ -118,20 +119,20 @@ def _look(enu: Floats, x: float) -> tuple[float, float, float, float]:
     return up / math.sqrt(square), rate, east, north
 
 
-@njit(float64(float64, float64), **OPTIONS)
+@njit(**OPTIONS)
 def _azimuth(east: float, north: float) -> float:
     degrees: float = math.degrees(math.atan2(east, north))
     return degrees + 360.0 if degrees < 0.0 else degrees
 
 
-@njit(int64(float64, int64, int64), **OPTIONS)
+@njit(**OPTIONS)
 def _stencil(at: float, low: int, high: int) -> int:
     """Return the first of the ten grid points around ``at`` that lie in ``low … high``."""
     first = math.floor(at) - (POINTS // 2 - 1)
     return max(low, min(first, high - POINTS))
 
 
-@njit(void(float64[:, ::1], float64[::1], int64, float64[::1], float64[:, ::1]), **OPTIONS)
+@njit(**OPTIONS)
 def _fit_enu(grid: Floats, station: Floats, first: int, values: Floats, enu: Floats) -> None:
     """Make the polynomials of east, north and up around one interval."""
     for axis in range(3):
@@ -143,21 +144,7 @@ def _fit_enu(grid: Floats, station: Floats, first: int, values: Floats, enu: Flo
         _fit(values, 0, enu[axis])
 
 
-@njit(
-    void(
-        float64[:, ::1],
-        float64[::1],
-        int64,
-        int64,
-        float64,
-        float64,
-        boolean,
-        float64[::1],
-        float64[:, ::1],
-        float64[::1],
-    ),
-    **OPTIONS,
-)
+@njit(**OPTIONS)
 def _describe(
     grid: Floats,
     station: Floats,
