@@ -22,7 +22,7 @@ named, and print one line each: good, worth knowing, or wrong with its mend.
 --compile fills the cache of compiled kernels (done at set-up), so that starting never waits for a compiler.
 """
 
-KERNEL_PACKAGES = ("firmware_protocols.coding", "agent.dsp", "agent.orbit", "agent.health")
+KERNEL_PACKAGES = ("firmware_protocols.coding", "agent.dsp", "agent.orbit", "agent.health", "agent.telemetry")
 SERIAL_GROUP = "dialout"
 ENOUGH_DISK_MB = 512
 
@@ -61,7 +61,7 @@ def compile_kernels() -> int:
     count = 0
     for package in KERNEL_PACKAGES:
         module = importlib.import_module(package)
-        for info in pkgutil.iter_modules(module.__path__, f"{package}."):
+        for info in pkgutil.walk_packages(module.__path__, f"{package}."):
             before_s = time.perf_counter()
             importlib.import_module(info.name)
             took_s = time.perf_counter() - before_s
