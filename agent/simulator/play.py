@@ -11,6 +11,7 @@ import math
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -62,10 +63,21 @@ class _Line:
 
 
 class Playing:
-    """A scenario being played. ``transmitted`` counts frames by transmitter, ``faults`` those that happened."""
+    """A scenario being played.
 
-    def __init__(self, scenario: Scenario, *, ports: dict[str, int] | None = None) -> None:
+    ``transmitted`` counts frames by transmitter, ``faults`` those that happened. ``ports`` overrules where SDRs
+    listen; ``sent`` is told the time, the transmitter and the octets of every frame.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        ports: dict[str, int] | None = None,
+        sent: Callable[[float, str, bytes], None] | None = None,
+    ) -> None:
         self.scenario = scenario
+        self._sent = sent
         self.transmitted: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self._airs: dict[str, Air] = {}
@@ -209,7 +221,7 @@ class Playing:
                 await self._until(due_s)
                 frame = transmission.model.frame(due_s, self._utc_ns(due_s))
                 self._lines[table.tnc].send(kiss.encode(frame, kiss.Options()), self._chance)
-                self.transmitted[transmission.label] += 1
+                self._count(transmission, due_s, frame)
             else:
                 await self._until(due_s - LEAD_S)
                 self._on_the_air(transmission, due_s)
@@ -219,11 +231,16 @@ class Playing:
         motion = motion_of(transmission, self._sky, self._utc_ns(due_s))
         if motion is None:
             return
-        self.transmitted[transmission.label] += 1
         frame = transmission.model.frame(due_s, self._utc_ns(due_s))
+        self._count(transmission, due_s, frame)
         burst = make_burst(transmission, frame, due_s, motion, self._wear)
         for air in self._airs.values():
             air.transmit(burst)
+
+    def _count(self, transmission: Transmission, due_s: float, frame: bytes) -> None:
+        self.transmitted[transmission.label] += 1
+        if self._sent is not None:
+            self._sent(due_s, transmission.label, frame)
 
     async def _sweep_the_air(self) -> None:
         while True:
