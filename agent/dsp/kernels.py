@@ -226,18 +226,26 @@ def level_symbols(
 ) -> None:
     """Find the two levels around every 16 symbols and scale them to -1 and +1.
 
-    ``values`` has ``half`` symbols of context on either side of those put in ``soft``. Each group of 16 is judged
-    with what lies before it and with what lies behind it, the middle by rounds of two-means, so that runs of one
-    bit do not pull it; a side that is noise (the silence beside a burst) has no say. ``levels[group]`` gets
+    ``values`` has ``half`` symbols (a multiple of 16) of context on either side of those put in ``soft``. Each
+    group of 16 is judged with what lies before it and with what lies behind it, the middle by rounds of
+    two-means, so that runs of one bit do not pull it; a side that is noise (the silence beside a burst) has no say. ``levels[group]`` gets
     (middle, amplitude, mean squared error, what a symbol takes from its neighbours' signs: the sum of the
     correlations with the two before and the two behind).
     """
     n = soft.shape[0]
+    # What lies behind one group lies before another: each window is judged once.
+    apart = half // 16
+    windows = np.empty((levels.shape[0] + apart, 3), dtype=np.float32)
+    for w in range(windows.shape[0]):
+        middle, amplitude, error = _two_means(values[16 * w : min(16 * w + 16 + half, n + 2 * half)])
+        windows[w, 0] = middle
+        windows[w, 1] = amplitude
+        windows[w, 2] = error
     for g in range(levels.shape[0]):
         start = 16 * g
         stop = min(start + 16, n)
-        left_middle, left_amplitude, left_error = _two_means(values[start : stop + half])
-        right_middle, right_amplitude, right_error = _two_means(values[start + half : stop + 2 * half])
+        left_middle, left_amplitude, left_error = windows[g]
+        right_middle, right_amplitude, right_error = windows[g + apart]
         # Equal sides share; at twice the other's error a side counts for one sixteenth.
         left, right = (right_error + 1e-6) ** 4, (left_error + 1e-6) ** 4
         share = left / (left + right)
