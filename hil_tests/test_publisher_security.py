@@ -63,7 +63,11 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Mosquitto]:
         command = ["mosquitto_passwd", "-b", passwords, user, f"secret of {user}"]
         await asyncio.to_thread(subprocess.run, command, check=True)
     async with Mosquitto(
-        tmp_path, "allow_anonymous false", f"password_file {passwords}", f"acl_file {tmp_path / 'acl'}"
+        tmp_path,
+        "log_type all",
+        "allow_anonymous false",
+        f"password_file {passwords}",
+        f"acl_file {tmp_path / 'acl'}",
     ) as broker:
         yield broker
 

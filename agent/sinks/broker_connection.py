@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import ssl
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +23,7 @@ from aiomqtt.exceptions import MqttConnectError
 from agent.definitions import Broker, Tls
 from agent.errors import ConfigError
 from agent.security.keys import check_private, read_secret
+from agent.sinks.payloads import Message
 
 CONNECT_S: Final = 10.0
 PART_S: Final = 1.0
@@ -109,6 +110,33 @@ async def within(seconds: float, call: Awaitable[T]) -> T:
             return await call
     except TimeoutError:
         raise aiomqtt.MqttError("timed out") from None
+
+
+class _Confirmation(asyncio.Event):
+    """What aiomqtt sets when a PUBACK comes; calls instead of waking a task."""
+
+    def __init__(self, confirmed: Callable[[], None]) -> None:
+        super().__init__()
+        self._confirmed = confirmed
+
+    def set(self) -> None:
+        """Take the PUBACK."""
+        self._confirmed()
+
+
+def hand_over(client: aiomqtt.Client, topic: str, message: Message, confirmed: Callable[[], None]) -> None:
+    """Publish without waiting; ``confirmed`` is called with the PUBACK. Raises ``MqttError``.
+
+    The same as ``client.publish`` in a task of its own, without the task: half the time of a message, which is what
+    a backlog waits for. It uses two attributes that aiomqtt 2 does not promise; a test watches them.
+    """
+    info = client._client.publish(topic, message.payload, message.qos, message.retain)
+    if info.rc != 0:
+        raise aiomqtt.MqttCodeError(info.rc, "could not publish")
+    if info.is_published():
+        confirmed()
+    else:
+        client._pending_publishes[info.mid] = _Confirmation(confirmed)
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -76,6 +77,7 @@ class Envelope:
     boot: str
 
 
+@lru_cache(maxsize=4096)
 def level(text: str, limit: int = 32) -> str:
     """Make one topic level of a name; what is not allowed becomes ``_``, an empty name ``unknown``."""
     return re.sub(r"[^a-z0-9_-]", "_", text.lower())[:limit] or "unknown"
@@ -89,6 +91,7 @@ def unit_suffix(unit: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
 
 
+@lru_cache(maxsize=8192)
 def parameter_key(name: str, unit: str) -> str:
     """Return a parameter's key: its name with the unit's suffix, unless it ends so already."""
     suffix = unit_suffix(unit)

@@ -32,6 +32,7 @@ from agent.sinks.broker_connection import (
     Trouble,
     connection,
     explain,
+    hand_over,
     make_client,
     read_credentials,
     within,
@@ -98,6 +99,7 @@ class Publisher:
         self._dirtied = asyncio.Event()
         self._nonce = b""
         self._heard_nonce = asyncio.Event()
+        self._confirmed_s = 0.0
         self._birth_due = False
         self._hello_due = False
         self._degraded: tuple[str, ...] = ()
@@ -217,7 +219,7 @@ class Publisher:
                 tasks.create_task(self._receive(client, tasks), name=f"{self.broker.name}: receive")
                 await self._greet(client)
                 tasks.create_task(self._send_state(client), name=f"{self.broker.name}: state")
-                tasks.create_task(self._send_records(client, tasks), name=f"{self.broker.name}: records")
+                tasks.create_task(self._send_records(client), name=f"{self.broker.name}: records")
                 tasks.create_task(self._send_passing(client), name=f"{self.broker.name}: passing")
                 tasks.create_task(self._watch(client), name=f"{self.broker.name}: watch")
         except asyncio.CancelledError:
@@ -249,6 +251,7 @@ class Publisher:
                 ) from exc
             await within(PUBACK_S, client.unsubscribe(f"{self._base}/{_SELF_TEST}"))
         self._outbox.begin_again()
+        self._confirmed_s = time.monotonic()
         self._state.all_due(self._outbox.handed_out)
         self.connected = True
         self.failure = ""
@@ -311,7 +314,7 @@ class Publisher:
                 await self._publish(client, self._passing.popleft())
             await self._passing_by.wait()
 
-    async def _send_records(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
+    async def _send_records(self, client: aiomqtt.Client) -> None:
         """Hand out the archive's records in order, as far as the window and the consumers let it."""
         outbox = self._outbox
         while True:
@@ -330,32 +333,35 @@ class Publisher:
                     break
                 if self._wanted(item.record):
                     prev = outbox.hand_out(item.seq)
-                    tasks.create_task(self._send_record(client, item, prev, generation))
+                    self._send_record(client, item, prev, generation)
                 else:
                     outbox.leave_out(item.seq)
             if not records and outbox.generation == generation:
                 self._note_delivery()
                 await self._wait_for_work(newest, generation)
 
-    async def _send_record(self, client: aiomqtt.Client, item: ArchivedRecord, prev: int, generation: int) -> None:
-        messages = payloads.archived_messages(
+    def _send_record(self, client: aiomqtt.Client, item: ArchivedRecord, prev: int, generation: int) -> None:
+        sent_s = time.monotonic()
+
+        def confirmed() -> None:
+            self._confirmed_s = time.monotonic()
+            if self._confirmed_s - sent_s > SLOW_PUBACK_S:
+                self._window = max(1.0, self._window * 0.7)
+            else:
+                self._window = min(float(self.broker.in_flight), self._window + 0.1)
+            self._outbox.confirm(item.seq, generation)
+            self.counters["published"] += 1
+            self._note_delivery()
+            self._moved.set()
+
+        event, *removal = payloads.archived_messages(
             item.record,
             Envelope(self._archive.archive_id, item.seq, prev, item.boot),
             newest=self._state.is_newest(item),
         )
-        began_s = time.monotonic()
-        if len(messages) == 1:
-            await self._publish(client, messages[0])
-        else:  # both calls at once: nothing may come between an alarm's last word and its removal
-            await asyncio.gather(*(self._publish(client, message) for message in messages))
-        if time.monotonic() - began_s > SLOW_PUBACK_S:
-            self._window = max(1.0, self._window * 0.7)
-        else:
-            self._window = min(float(self.broker.in_flight), self._window + 0.1)
-        self._outbox.confirm(item.seq, generation)
-        self.counters["published"] += 1
-        self._note_delivery()
-        self._moved.set()
+        hand_over(client, f"{self._base}/{event.topic}", event, confirmed)
+        for message in removal:
+            hand_over(client, f"{self._base}/{message.topic}", message, _nothing)
 
     def _may_send(self) -> bool:
         return self._outbox.in_flight < int(self._window) and self._outbox.may_send
@@ -403,6 +409,10 @@ class Publisher:
             if (self._birth_due and ticks % 4 == 0) or self._told_degraded != self._all_degraded():
                 await self._give_birth(client)
             now_s = time.monotonic()
+            if not self._outbox.in_flight:
+                self._confirmed_s = now_s
+            elif now_s - self._confirmed_s > PUBACK_S:
+                raise aiomqtt.MqttError("timed out")
             if self._outbox.delivered != delivered or not self._outbox.waiting:
                 delivered, since_s, patience_s = self._outbox.delivered, now_s, RESEND_S
             elif self._outbox.end_to_end and (now_s - since_s > patience_s or (self._hello_due and ticks % 4 == 0)):
@@ -475,6 +485,10 @@ class Publisher:
         self._archive.advance(f"{self.broker.name}/{consumer}", self._outbox.claims()[consumer])
         self._note_delivery()
         self._moved.set()
+
+
+def _nothing() -> None:
+    """Take a PUBACK nobody waits for."""
 
 
 def _first(group: BaseExceptionGroup[ErrorT]) -> ErrorT:

@@ -31,7 +31,10 @@ class Mosquitto:
 
     async def __aenter__(self) -> Self:
         user = "user root\n" if os.geteuid() == 0 else ""
-        text = f"listener {self.port} 127.0.0.1\n{user}log_dest stderr\nlog_type all\n" + "\n".join(self._lines)
+        text = (
+            f"listener {self.port} 127.0.0.1\n{user}log_dest stderr\nlog_type warning\nlog_type error\n"
+            + "\n".join(self._lines)
+        )
         await asyncio.to_thread(self._configuration.write_text, text + "\n")
         await self.start()
         return self
