@@ -30,13 +30,14 @@ from tests.dashboard.fleet import Fleet
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run", "--force-color-profile=srgb", "--hide-scrollbars",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+    "--force-color-profile=srgb", "--hide-scrollbars",
 )  # fmt: skip
 DESK = (1600, 1000)
 PHONE = (390, 844)
 BROWSER_AT = "GSAGENT_TEST_BROWSER_AT"
-SCREENSHOTS = Path(os.environ.get("GSAGENT_SCREENSHOTS", "reports/dashboard"))
-"""Where pictures go: artefacts of a test run, or ``docs/images`` when they are to be taken anew."""
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "reports" / "dashboard"
+"""Where pictures go; those in ``docs/images`` are copies of them."""
 
 
 def need_browser() -> None:

@@ -136,7 +136,9 @@ async def test_broker_is_killed_and_comes_back() -> None:
                     await window.until("!document.querySelector('.alarm.stale')")
                     await window.view("satellite/hanbit-1")
                     await fleet.report(fleet.crafts["hanbit-1"])
-                    await window.until("/received [0-3] s ago/.test(document.querySelector('.packet').textContent)")
+                    await window.until(
+                        "/received [0-3] s ago/.test(document.querySelector('.packet')?.textContent ?? '')"
+                    )
 
 
 async def test_station_that_died_is_said_to_be_offline_and_its_satellites_look_so() -> None:

@@ -21,7 +21,7 @@ export class AlarmList {
     this._showSatellite = showSatellite;
     this._rows = new Map();
     this._list = element("ol.alarms");
-    this._none = element("p.quiet", {}, "No alarm stands.");
+    this._none = element("p.quiet");
     this._more = element("p.quiet");
     this._name = element("input", {
       value: operator(),
@@ -39,6 +39,7 @@ export class AlarmList {
     const sorted = byUrgency(alarms);
     const shown = sorted.slice(0, MAX_SHOWN);
     setHidden(this._none, shown.length > 0);
+    setText(this._none, this._page.store.stations.size ? "No alarm stands." : "Unknown: no station has been heard.");
     setHidden(this.signature, shown.length === 0);
     setHidden(this._more, sorted.length <= MAX_SHOWN);
     setText(this._more, `and ${sorted.length - MAX_SHOWN} more`);

@@ -31,7 +31,7 @@ export class Bar {
     this._time = element("span", {}, "--:--:--");
     this._date = element("small");
     this._clock = element("time.clock", {}, this._time, this._date);
-    this._brand = element("span.brand", {}, "gsagent");
+    this._brand = element("h1.brand", {}, "gsagent");
     this._theme = element("button.theme", { type: "button", onclick: () => this.nextTheme(), "aria-keyshortcuts": "t" }, "◐");
     this._theme.title = "dark or light (key t)";
     this._theme.setAttribute("aria-label", "dark or light theme");

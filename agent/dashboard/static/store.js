@@ -153,6 +153,8 @@ export class Store {
     /** Active alarms by `station/satellite/parameter`. */
     this.alarms = new Map();
     this.endedAlarms = [];
+    /** Counts changes of alarms, for those who sort by them. */
+    this.alarmRevision = 0;
     this.frames = [];
     this.frameCount = 0;
     this.messages = 0;
@@ -316,6 +318,8 @@ export class Store {
     const thin = satellite.watched ? 0 : THIN_MS;
     if (entry.ts !== null) satellite.history(packet).add(entry.ts, data, thin, isParameter);
     if (!known || (entry.ts ?? 0) >= (known.ts ?? 0)) satellite.packets.set(packet, entry);
+    const again = known !== undefined && known.ts === entry.ts && known.data.seq === data.seq;
+    if (again) return;
     if (satellite.watched || !known || entry.receivedMs - known.receivedMs >= THIN_MS) {
       keep(satellite.reports, { packet, entry }, MAX_REPORTS);
     }
@@ -380,6 +384,7 @@ export class Store {
       keep(this.endedAlarms, { alarm: known, endedMs: entry?.ts ?? now() }, MAX_ENDED_ALARMS);
     }
     satellite.revision += 1;
+    this.alarmRevision += 1;
   }
 
   /** Says whether this record of the archive came before; remembers it. */

@@ -14,7 +14,7 @@ export const size = "full";
 
 /** Tiles change places at most this often, and never under the operator's hand. */
 const RANK_MS = 2000;
-/** A satellite that is new does not wait so long. */
+/** A satellite or an alarm that is new does not wait so long. */
 const NEW_MS = 250;
 const MANY = 40;
 
@@ -39,6 +39,7 @@ export function create(page) {
   const cards = new Map();
   let rankedMs = 0;
   let known = 0;
+  let alarmsKnown = 0;
   let searched = true;
   let ordered = [];
 
@@ -68,6 +69,7 @@ export function create(page) {
     ordered = keyed(cards, ranked, (item) => item.satellite.slug, () => new Card(observer));
     ordered.forEach((card, index) => Object.assign(card, { item: ranked[index] }));
     known = page.store.satellites.size;
+    alarmsKnown = page.store.alarmRevision;
     const held = root.querySelector(".card:hover, .card:focus-visible") !== null;
     if (!held || searched || ordered.some((card) => !card.element.isConnected)) place();
     searched = false;
@@ -101,7 +103,8 @@ export function create(page) {
   return {
     element: root,
     draw(nowMs) {
-      const wait = known === page.store.satellites.size ? RANK_MS : NEW_MS;
+      const same = known === page.store.satellites.size && alarmsKnown === page.store.alarmRevision;
+      const wait = same ? RANK_MS : NEW_MS;
       if (nowMs - rankedMs > wait || nowMs < rankedMs) rankAll(nowMs);
       for (const card of ordered) if (card.visible) card.draw(page, nowMs);
     },

@@ -9,7 +9,7 @@ export const order = 0;
 export const size = "full";
 
 /** The station's own message comes every 10 s; three missing ones mean that nobody speaks. */
-const SILENT_MS = 35_000;
+const SILENT_MS = 30_000;
 const SLOW_COMMIT_MS = 1000;
 const HOT_C = 80;
 const LITTLE_DISK_MB = 500;
