@@ -130,7 +130,7 @@ class AudioReceiver:
 
     def __init__(self, baudrate_bd: float, sample_rate_hz: float, start_utc_ns: int) -> None:
         self._slicer = Slicer(baudrate_bd, sample_rate_hz, _AUDIO_HYPOTHESES, start_utc_ns)
-        self._detector = SequenceDetector(0.5, _BANDWIDTH_TIME, SAMPLES_PER_SYMBOL, 1.0, memory=_AUDIO_MEMORY)
+        self._detector = SequenceDetector(0.5, _BANDWIDTH_TIME, 2, 2.0, memory=_AUDIO_MEMORY)
         self._blocks = Blocks(len(_AUDIO_HYPOTHESES), baudrate_bd, start_utc_ns)
         self._frequency = np.empty(0, dtype=np.float32)
         self._origin = 0  # stream position of its first sample
@@ -207,7 +207,7 @@ class Receiver:
         self._angle = np.zeros(2)
         self._slicer = Slicer(baudrate_bd, self._rate_hz, _IQ_HYPOTHESES, start_utc_ns, first_stream)
         index = 2.0 * deviation_hz / baudrate_bd
-        self._detector = SequenceDetector(index, bandwidth_time, per_symbol, 1.0) if detects else None
+        self._detector = SequenceDetector(index, bandwidth_time, per_symbol // 2, 2.0) if detects else None
         self._detected = Blocks(first_stream + len(_IQ_HYPOTHESES), baudrate_bd, start_utc_ns)
 
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:

@@ -228,9 +228,9 @@ def level_symbols(
 
     ``values`` has ``half`` symbols (a multiple of 16) of context on either side of those put in ``soft``. Each
     group of 16 is judged with what lies before it and with what lies behind it, the middle by rounds of
-    two-means, so that runs of one bit do not pull it; a side that is noise (the silence beside a burst) has no say. ``levels[group]`` gets
-    (middle, amplitude, mean squared error, what a symbol takes from its neighbours' signs: the sum of the
-    correlations with the two before and the two behind).
+    two-means, so that runs of one bit do not pull it; a side that is noise (the silence beside a burst) has no
+    say. ``levels[group]`` gets (middle, amplitude, mean squared error, what a symbol takes from its neighbours'
+    signs: the sum of the correlations with the two before and the two behind).
     """
     n = soft.shape[0]
     # What lies behind one group lies before another: each window is judged once.
