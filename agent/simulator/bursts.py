@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from agent.simulator.air import Burst
-from agent.simulator.modulators import Waveform, modulate
+from agent.simulator.modulators import Waveform, modulate, transmit_options
 from agent.simulator.satellite_model import channel_bits
 from agent.simulator.scenario import Transmission, Transmitter
 from agent.simulator.sky import Carrier
@@ -22,7 +22,8 @@ def make_burst(
     """Make the burst that carries ``frame`` from ``begin_s`` on, its carrier shifted by the satellite's motion."""
     table, downlink = transmission.table, transmission.downlink
     bits = channel_bits(downlink.framing.protocol, downlink.framing.options, frame)
-    waveform = modulate(downlink.modulation, bits, downlink.baudrate_bd, table.modulation_options)
+    options = transmit_options(downlink.modulation, downlink.modulation_options, table.modulation_options)
+    waveform = modulate(downlink.modulation, bits, downlink.baudrate_bd, options)
     turn = 2 * math.pi * begin_s / table.doppler_period_s
     return Burst(
         worn(waveform, table, begin_s, chance),

@@ -80,7 +80,10 @@ class BpskOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class QpskOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """QPSK, Gray coded, the first bit of a pair on I; ``offset`` delays Q by half a symbol."""
+    """QPSK, Gray coded, the first bit of a pair on I; the baud rate is that of symbols.
+
+    ``offset`` delays Q by half a symbol.
+    """
 
     pulse: Literal["rrc", "rect"] = "rrc"
     rolloff: Annotated[float, Meta(gt=0, le=1)] = 0.35
@@ -88,19 +91,23 @@ class QpskOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class AfskOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Two audio tones, a one being ``mark_hz``; on IQ they modulate an FM carrier by ``fm_deviation_hz``."""
+    """Two tones, a one ``deviation_hz`` above ``af_carrier_hz``; on IQ they modulate an FM carrier."""
 
-    mark_hz: Annotated[float, Meta(gt=0)] = 1200.0
-    space_hz: Annotated[float, Meta(gt=0)] = 2200.0
+    af_carrier_hz: Annotated[float, Meta(gt=0)] = 1700.0
+    deviation_hz: float = 500.0
     fm_deviation_hz: Annotated[float, Meta(gt=0)] = 3000.0
 
 
 class PmOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Residual carrier, phase modulated by a subcarrier that carries the bits (PCM/PSK/PM, CCSDS 401.0-B)."""
+    """Residual carrier, phase modulated by a subcarrier that carries the bits (PCM/PSK/PM, CCSDS 401.0-B).
 
-    subcarrier_hz: Annotated[float, Meta(gt=0)]
+    Without a subcarrier the bits modulate the phase themselves (PCM/PM), Manchester coded unless said otherwise.
+    """
+
+    subcarrier_hz: Annotated[float, Meta(ge=0)] = 0.0
     index_rad: Annotated[float, Meta(gt=0, lt=1.6)] = 1.0
     subcarrier: Literal["sine", "square"] = "sine"
+    manchester: bool | None = None
 
 
 OPTIONS: Final[dict[str, type[Struct]]] = {
@@ -125,6 +132,13 @@ def convert_options(modulation: str, options: Mapping[str, Any]) -> Struct:
         return msgspec.convert(dict(options), kind, strict=True)
     except msgspec.ValidationError as exc:
         raise UnknownModulator(f"{modulation}: {exc}") from exc
+
+
+def transmit_options(modulation: str, received_with: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Join what a satellite file says for reception, where it concerns a transmitter, with what else is said."""
+    kind = OPTIONS.get(modulation)
+    known = {item.encode_name for item in msgspec.structs.fields(kind)} if kind is not None else set()
+    return {name: value for name, value in received_with.items() if name in known} | dict(said)
 
 
 def modulate(modulation: str, bits: Bits, baudrate_bd: float, options: Mapping[str, Any]) -> Waveform:
@@ -206,9 +220,8 @@ def _qpsk(bits: Bits, baudrate_bd: float, options: QpskOptions) -> Waveform:
     if options.offset:
         half = np.zeros(POINTS_PER_CYCLE // 2)
         in_phase, quadrature = np.concatenate([in_phase, half]), np.concatenate([half, quadrature])
-    return _unit_power(
-        (in_phase + 1j * quadrature).astype(np.complex64), baudrate_bd / 2 * POINTS_PER_CYCLE, baudrate_bd
-    )
+    envelope = (in_phase + 1j * quadrature).astype(np.complex64)
+    return _unit_power(envelope, baudrate_bd * POINTS_PER_CYCLE, 2 * baudrate_bd)
 
 
 def _afsk(bits: Bits, baudrate_bd: float, options: AfskOptions) -> Waveform:
@@ -218,13 +231,17 @@ def _afsk(bits: Bits, baudrate_bd: float, options: AfskOptions) -> Waveform:
 
 
 def _pm(bits: Bits, baudrate_bd: float, options: PmOptions) -> Waveform:
-    points = _points(baudrate_bd, 2 * options.subcarrier_hz)
-    rate_hz = points * baudrate_bd
-    symbols = np.repeat(1.0 - 2.0 * (bits == 0), points)
-    carried = np.sin(2 * np.pi * options.subcarrier_hz / rate_hz * np.arange(len(symbols)))
-    if options.subcarrier == "square":
-        carried = np.where(carried >= 0, 1.0, -1.0)
-    return Waveform(np.exp(1j * options.index_rad * carried * symbols).astype(np.complex64), rate_hz, baudrate_bd)
+    symbols = 1.0 - 2.0 * (bits == 0)
+    symbol_rate_bd = baudrate_bd
+    if options.manchester or (options.manchester is None and not options.subcarrier_hz):
+        symbols, symbol_rate_bd = np.stack([symbols, -symbols], axis=1).reshape(-1), 2 * baudrate_bd
+    points = _points(symbol_rate_bd, 2 * options.subcarrier_hz)
+    rate_hz = points * symbol_rate_bd
+    carried = np.repeat(symbols, points)
+    if options.subcarrier_hz:
+        wave = np.sin(2 * np.pi * options.subcarrier_hz / rate_hz * np.arange(len(carried)))
+        carried *= wave if options.subcarrier == "sine" else np.where(wave >= 0, 1.0, -1.0)
+    return Waveform(np.exp(1j * options.index_rad * carried).astype(np.complex64), rate_hz, baudrate_bd)
 
 
 # -- pulses ------------------------------------------------------------------------------------------------
@@ -256,9 +273,10 @@ def _frequency_pulses(
 
 def _tone_phase(bits: Bits, baudrate_bd: float, options: AfskOptions) -> tuple[NDArray[np.float64], float]:
     """Return the phase of the tones, continuous from bit to bit, and the grid's rate."""
-    points = _points(baudrate_bd, max(options.mark_hz, options.space_hz, options.fm_deviation_hz))
+    high, low = options.af_carrier_hz + options.deviation_hz, options.af_carrier_hz - options.deviation_hz
+    points = _points(baudrate_bd, max(high, low, options.fm_deviation_hz))
     rate_hz = points * baudrate_bd
-    tone_hz = np.repeat(np.where(bits == 0, options.space_hz, options.mark_hz), points)
+    tone_hz = np.repeat(np.where(bits == 0, low, high), points)
     return 2 * np.pi / rate_hz * np.cumsum(tone_hz), rate_hz
 
 

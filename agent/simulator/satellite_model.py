@@ -228,7 +228,12 @@ def channel_bits(protocol: str, options: Mapping[str, Any], frame: bytes) -> NDA
     encode = getattr(module, "encode", None)
     if encode is None or module.INPUT != "symbols":
         raise CannotTransmit(f"{protocol} does not say how a frame becomes channel bits")
-    bits: NDArray[np.uint8] = encode(frame, interface.convert_options(module, options))
+    try:
+        bits: NDArray[np.uint8] = encode(frame, interface.convert_options(module, options))
+    except interface.BadOptions:
+        raise
+    except ValueError as exc:
+        raise CannotTransmit(f"{protocol} takes no frame of {len(frame)} octets: {exc}") from exc
     return bits
 
 

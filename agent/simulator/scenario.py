@@ -16,7 +16,7 @@ from agent.definitions import Definition, Downlink, Name, Positive, Satellite
 from agent.errors import AgentError, ConfigError
 from agent.orbit.elements import MeanElements, read_elements
 from agent.simulator.faults import Fault, check_faults
-from agent.simulator.modulators import UnknownModulator, convert_options
+from agent.simulator.modulators import UnknownModulator, convert_options, transmit_options
 from agent.simulator.satellite_model import CHECK_UTC_NS, CannotTransmit, Curve, SatelliteModel, channel_bits
 from firmware_protocols import interface
 
@@ -53,10 +53,10 @@ class Tnc(Definition, frozen=True, kw_only=True):
 class Transmitter(Definition, frozen=True, kw_only=True):
     """One downlink of one satellite, on the air (every SDR hears it) or through the TNC that ``tnc`` names.
 
-    ``modulation_options`` are the modulator's (``agent.simulator.modulators``). ``frequency_offset_hz`` is what
-    oscillator and orbit make of the carrier, swinging by ``doppler_hz`` within ``doppler_period_s``;
-    ``linewidth_hz`` is the oscillator's phase noise. A tumbling satellite fades by ``fading_db`` and comes back
-    within ``fading_period_s``.
+    ``modulation_options`` are the modulator's (``agent.simulator.modulators``), beside those of the satellite's
+    file. ``frequency_offset_hz`` is what oscillator and orbit make of the carrier, swinging by ``doppler_hz`` within
+    ``doppler_period_s``; ``linewidth_hz`` is the oscillator's phase noise. A tumbling satellite fades by
+    ``fading_db`` and comes back within ``fading_period_s``.
     """
 
     satellite: str
@@ -202,7 +202,8 @@ def _transmission(
     if not file.sdrs:
         raise ConfigError("nobody hears it", where=where, mend="add an [[sdr]], or name a tnc")
     try:
-        convert_options(downlink.modulation, table.modulation_options)
+        options = transmit_options(downlink.modulation, downlink.modulation_options, table.modulation_options)
+        convert_options(downlink.modulation, options)
         channel_bits(downlink.framing.protocol, downlink.framing.options, model.frame(0.0, CHECK_UTC_NS))
     except (UnknownModulator, CannotTransmit, interface.BadOptions, interface.UnknownProtocol) as exc:
         raise ConfigError(str(exc), where=where) from exc
