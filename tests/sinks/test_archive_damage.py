@@ -96,7 +96,7 @@ def flips(whole: Path, rows: dict[int, Row], tmp_path: Path, seeds: range) -> tu
 
 
 def test_a_flipped_bit_never_gives_an_altered_record(whole: Path, rows: dict[int, Row], tmp_path: Path) -> None:
-    flips(whole, rows, tmp_path, range(40))
+    flips(whole, rows, tmp_path, range(12))
 
 
 @pytest.mark.slow
