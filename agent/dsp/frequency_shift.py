@@ -20,7 +20,7 @@ from agent.dsp.carrier_recovery import CarrierRemoval
 from agent.dsp.clock_recovery import SAMPLES_PER_SYMBOL, ClockRecovery
 from agent.dsp.sampling import Filter, Planar, Resampler
 from agent.dsp.sequence_detection import SequenceDetector
-from agent.dsp.symbol_blocks import Blocks
+from agent.dsp.symbol_blocks import Blocks, with_best_snr
 from agent.dsp.symbol_levels import GROUP_SYMBOLS, Levelled, LevelTracker
 from agent.records import SymbolBlock
 
@@ -149,7 +149,7 @@ class AudioReceiver:
         soft, given, snr_db, _ = self._detector.feed(signal, centres, last=last)
         if len(soft):
             out.append(self._blocks.make(soft, given[0] / SAMPLES_PER_SYMBOL, snr_db, None))
-        return out
+        return with_best_snr(out)
 
     def _remodulate(self, levelled: Levelled, *, last: bool) -> Planar:
         ends = levelled.positions[GROUP_SYMBOLS - 1 :: GROUP_SYMBOLS] * SAMPLES_PER_SYMBOL
@@ -229,7 +229,7 @@ class Receiver:
             turned_hz = self._sense * turn * self._baud
             first, final = given[0] / self._per_symbol, given[-1] / self._per_symbol
             out.append(self._detected.make(soft, first, snr_db, self._offset_hz(first, final, turned_hz)))
-        return out
+        return with_best_snr(out)
 
     def _offset_hz(self, first: float, last: float, rest_hz: float) -> float:
         rest_hz *= self._sense

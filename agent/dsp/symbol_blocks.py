@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,3 +33,12 @@ class Blocks:
             stream=self._stream,
             first=first,
         )
+
+
+def with_best_snr(blocks: list[SymbolBlock]) -> list[SymbolBlock]:
+    """Give blocks of one stretch of signal the Es/N0 of the one that measured it best.
+
+    A discriminator's eye closes by more than the noise; the sequence detector's misses are the noise alone.
+    """
+    best_db = max((block.snr_db for block in blocks if block.snr_db is not None), default=None)
+    return [replace(block, snr_db=best_db) for block in blocks]

@@ -143,6 +143,16 @@ def test_bpsk_snr_is_es_over_n0(bpsk: air.Transmission) -> None:
     assert max(one.snr_db or -99.0 for one in blocks) == pytest.approx(12.0, abs=1.0)
 
 
+@pytest.mark.parametrize("ebn0_db", [9.0, 14.0, 19.0])
+def test_gfsk_snr_is_es_over_n0_on_every_stream(ebn0_db: float) -> None:
+    bits = rng(3).integers(0, 2, 20_000).astype(np.uint8)
+    sent = air.Transmission(air.gfsk(bits, 9600.0), (), 1.0, 9600.0)
+    blocks = demodulate("fsk", 9600.0, air.noisy_iq(sent, ebn0_db, rng()))
+    for stream in streams(blocks):
+        heard = [one.snr_db for one in blocks if one.stream == stream and one.snr_db is not None]
+        assert np.median(heard) == pytest.approx(ebn0_db, abs=1.0)
+
+
 def test_afsk_frames_come_out_of_audio_and_of_fm_iq(afsk: air.Transmission) -> None:
     audio = air.noisy_audio(afsk, QUIET_DB, rng())
     assert frames(demodulate("afsk", 1200.0, audio, options=AFSK), scrambled=False) == set(afsk.frames)
