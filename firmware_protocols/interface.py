@@ -69,6 +69,20 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Counts that are missing between two that came, or (``restart``) a counter that began anew.
+
+    ``counter`` says whose: ``{"scid": 187, "vcid": 33}`` for frames, ``{"apid": 673}`` for packets.
+    """
+
+    counter: Mapping[str, int]
+    after: int
+    before: int
+    missing: int
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A real input and what must come of it.
 
@@ -110,7 +124,11 @@ SymbolDeframer: TypeAlias = "Deframer[NDArray[np.float32]]"
 
 
 class PacketExtractor(Protocol):
-    """Frames in, packets out; ``rejected`` counts what was refused, by reason."""
+    """Frames in, packets out; ``rejected`` counts what was refused, by reason.
+
+    One that follows counters also has ``gaps`` (a list of ``Gap``), and one that meets what is neither a packet
+    nor a fault has ``counted`` (idle packets, fill octets …, by name).
+    """
 
     rejected: Counter[str]
 
