@@ -1,7 +1,8 @@
 """Modems: samples in, soft symbols out, one modulation per file.
 
 The ``modulation`` of a downlink is the module's name. A module offers ``Options`` (what
-``modulation_options`` may say) and ``Demodulator(baudrate_bd, options, signal, sample_rate_hz)``. Nothing is
+``modulation_options`` may say), ``Demodulator(baudrate_bd, options, signal, sample_rate_hz)`` and
+``channel_bandwidth_hz(baudrate_bd, options)``. Nothing is
 registered, and importing this package loads neither NumPy nor Numba.
 """
 
@@ -81,3 +82,10 @@ def make_demodulator(
     except ValueError as exc:
         raise BadOptions(str(exc)) from exc
     return demodulator
+
+
+def channel_bandwidth_hz(modulation: str, baudrate_bd: float, options: Mapping[str, Any]) -> float:
+    """Tell how wide a channel of IQ must be for a downlink; raises as ``make_demodulator`` does."""
+    module = load(modulation)
+    width_hz: float = module.channel_bandwidth_hz(baudrate_bd, convert_options(module, options))
+    return width_hz

@@ -68,6 +68,12 @@ class _Chain:
         return self._receiver.feed(centred, last=last)
 
 
+def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
+    """Tell how wide a channel must be in IQ to hold the signal wherever it is looked for."""
+    highest_hz = options.af_carrier_hz + abs(options.deviation_hz)
+    return 2.0 * (options.fm_deviation_hz + highest_hz + 0.5 * baudrate_bd)
+
+
 class Demodulator:
     """AFSK to soft symbols."""
 

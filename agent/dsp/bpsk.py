@@ -36,6 +36,13 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     manchester: bool = False
 
 
+def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
+    """Tell how wide a channel must be in IQ to hold the signal wherever it is looked for."""
+    keyed_bd = baudrate_bd * (2.0 if options.manchester else 1.0)
+    search_hz = keyed_bd if options.search_hz is None else options.search_hz
+    return 2.0 * (0.7 * keyed_bd + search_hz + abs(options.carrier_hz or 0.0))
+
+
 class Demodulator:
     """BPSK to soft symbols."""
 

@@ -45,6 +45,15 @@ class _Several:
         return [block for receiver in self._receivers for block in receiver.feed(samples, last=last)]
 
 
+def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
+    """Tell how wide a channel must be in IQ to hold the signal wherever it is looked for."""
+    search_hz = 0.5 * baudrate_bd if options.search_hz is None else abs(options.search_hz)
+    deviation_hz = abs(options.deviation_hz or 0.25 * baudrate_bd)
+    if options.deviation_hz is None and baudrate_bd <= _SLOW_BD:
+        deviation_hz, search_hz = _WIDEST_DEVIATION_HZ, max(search_hz, _WIDE_SEARCH_HZ)
+    return 2.0 * (deviation_hz + 0.5 * baudrate_bd + search_hz)
+
+
 class Demodulator:
     """FSK to soft symbols."""
 

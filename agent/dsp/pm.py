@@ -108,6 +108,13 @@ class _Chain:
         return self._psk.feed(data, last=last)
 
 
+def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
+    """Tell how wide a channel must be in IQ to hold the signal wherever it is looked for."""
+    manchester = options.subcarrier_hz == 0.0 if options.manchester is None else options.manchester
+    search_hz = 0.5 * baudrate_bd if options.search_hz is None else options.search_hz
+    return 2.0 * (options.subcarrier_hz + baudrate_bd * (2.0 if manchester else 1.0) + search_hz)
+
+
 class Demodulator:
     """PCM/PSK/PM to soft symbols."""
 

@@ -47,6 +47,12 @@ class _Pairs:
         return np.ascontiguousarray(np.stack((first, second), axis=1)).ravel(), 0
 
 
+def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
+    """Tell how wide a channel must be in IQ to hold the signal wherever it is looked for."""
+    search_hz = 0.4 * baudrate_bd if options.search_hz is None else min(options.search_hz, 0.4 * baudrate_bd)
+    return 2.0 * (0.7 * baudrate_bd + search_hz + abs(options.carrier_hz or 0.0))
+
+
 class Demodulator:
     """QPSK to soft symbols."""
 

@@ -341,6 +341,15 @@ def test_names_and_options_are_refused_by_name() -> None:
         dsp.make_demodulator("afsk", 1200.0, {"deviation_hz": 0.0}, "audio", 48_000.0)
 
 
+@pytest.mark.parametrize("name", dsp.modulation_names())
+def test_a_channel_of_the_stated_width_holds_the_signal(name: str) -> None:
+    width_hz = dsp.channel_bandwidth_hz(name, 9600.0, {})
+    assert 9600.0 < width_hz < 60_000.0
+    assert dsp.channel_bandwidth_hz("pm", 16_384.0, {"subcarrier_hz": 147_456.0}) > 2 * 147_456.0
+    with pytest.raises(ValueError, match="nonsense"):
+        dsp.channel_bandwidth_hz(name, 9600.0, {"nonsense": 1})
+
+
 def test_samples_of_another_kind_or_rate_are_refused() -> None:
     demodulator = dsp.make_demodulator("fsk", 9600.0, {}, "iq", 48_000.0)
     with pytest.raises(ValueError, match="iq"):
