@@ -54,8 +54,8 @@ class Transmitter(Definition, frozen=True, kw_only=True):
     """One downlink of one satellite, on the air (every SDR hears it) or through the TNC that ``tnc`` names.
 
     ``modulation_options`` are the modulator's (``agent.simulator.modulators``), beside those of the satellite's
-    file. ``frequency_offset_hz`` is what oscillator and orbit make of the carrier, swinging by ``doppler_hz`` within
-    ``doppler_period_s``; ``linewidth_hz`` is the oscillator's phase noise. A tumbling satellite fades by
+    file. ``frequency_offset_hz`` is what oscillator and orbit make of the carrier; it swings by ``doppler_hz`` in
+    ``doppler_period_s``. ``linewidth_hz`` is the oscillator's phase noise. A tumbling satellite fades by
     ``fading_db`` and comes back within ``fading_period_s``.
     """
 
