@@ -11,7 +11,7 @@ import math
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from agent import definitions, dsp
@@ -19,7 +19,7 @@ from agent.errors import DecodeError
 from agent.records import AudioBlock, Frame, IqBlock, PacketRecord, ParameterReport, Record, SymbolBlock, UtcNs
 from agent.telemetry.decoder import Decoder
 from firmware_protocols import interface
-from firmware_protocols.interface import LinkFrame, Packet
+from firmware_protocols.interface import Gap, LinkFrame, Packet
 
 if TYPE_CHECKING:
     from agent.stages import Demodulator
@@ -29,6 +29,7 @@ REMEMBERED_BLOCKS = 4096
 REMEMBERED_FRAMES = 256
 SHOWN_SYMBOLS = 1024
 MAX_PACKETS_PER_FRAME = 4096
+MAX_CHANNELS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,56 +51,140 @@ class Transmitter:
         return self.satellite.norad if self.satellite else None
 
 
-class FrameReader:
-    """From checked frames to packets and parameter reports: extractors ► decoder.
+class _Stage:
+    """One extractor of the chain, made anew for each virtual channel outside it, for each counts by itself."""
 
-    ``rejected`` counts frames and packets that were refused, by reason.
-    """
+    def __init__(self, choice: definitions.ProtocolChoice) -> None:
+        self.protocol = choice.protocol
+        self._options = choice.options
+        self._extractors: dict[tuple[object, object], interface.PacketExtractor] = {}
+        self._newest: dict[tuple[object, object], Packet] = {}
+        self.refused = Counter[str]()
+        interface.make_extractor(choice.protocol, choice.options)
+
+    def feed(self, outer: Packet) -> list[Packet]:
+        channel = outer.header.get("scid"), outer.header.get("vcid")
+        extractor = self._extractors.get(channel)
+        if extractor is None:
+            if len(self._extractors) >= MAX_CHANNELS:
+                self.refused["too_many_channels"] += 1
+                return []
+            extractor = self._extractors[channel] = interface.make_extractor(self.protocol, self._options)
+        self._newest[channel] = outer
+        return [_inside(outer, inner) for inner in extractor.feed(outer.data)[:MAX_PACKETS_PER_FRAME]]
+
+    def flush(self) -> list[Packet]:
+        return [
+            _inside(self._newest[channel], inner)
+            for channel, extractor in self._extractors.items()
+            for inner in extractor.flush()[:MAX_PACKETS_PER_FRAME]
+        ]
+
+    @property
+    def rejected(self) -> Counter[str]:
+        return sum((extractor.rejected for extractor in self._extractors.values()), self.refused.copy())
+
+    @property
+    def counted(self) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        for extractor in self._extractors.values():
+            counted.update(getattr(extractor, "counted", {}))
+        return counted
+
+    @property
+    def cadences(self) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for extractor in self._extractors.values():
+            found |= getattr(extractor, "cadences", {})
+        return found
+
+    @property
+    def gaps(self) -> list[Gap]:
+        found = []
+        for (_, vcid), extractor in self._extractors.items():
+            gaps: list[Gap] = getattr(extractor, "gaps", [])
+            outside = {"on_vcid": vcid} if isinstance(vcid, int) else {}
+            found += [replace(gap, counter={**gap.counter, **outside}) for gap in gaps]
+        return found
+
+
+def _inside(outer: Packet, inner: Packet) -> Packet:
+    """Let a packet keep the headers of the layers outside it, so that a rule may ask for any of them."""
+    count = outer.sequence_count if inner.sequence_count is None else inner.sequence_count
+    return Packet(inner.data, {**outer.header, **inner.header}, count)
+
+
+class FrameReader:
+    """From checked frames to packets and parameter reports: extractors ► decoder."""
 
     def __init__(self, transmitter: Transmitter) -> None:
         self.transmitter = transmitter
-        self.rejected: Counter[str] = Counter()
-        self._extractors = [
-            (choice.protocol, interface.make_extractor(choice.protocol, choice.options))
-            for choice in transmitter.downlink.extract
-        ]
+        self._refused: Counter[str] = Counter()
+        self._stages = [_Stage(choice) for choice in transmitter.downlink.extract]
+        self._newest: Frame | None = None
         satellite = transmitter.satellite
         self._decoder = (
             Decoder(satellite, slug=transmitter.slug or "") if satellite is not None and satellite.packets else None
         )
 
+    @property
+    def rejected(self) -> Counter[str]:
+        """Count frames and packets that were refused, by reason."""
+        return sum((stage.rejected for stage in self._stages), self._refused.copy())
+
+    @property
+    def counted(self) -> Counter[str]:
+        """Count what was neither a packet nor refused: idle packets, fill octets …."""
+        return sum((stage.counted for stage in self._stages), Counter[str]())
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """List what the counters of frames and packets show to be missing."""
+        return [gap for stage in self._stages for gap in stage.gaps]
+
+    @property
+    def cadences(self) -> dict[int, int]:
+        """Return the APIDs that count by more than one."""
+        return {apid: step for stage in self._stages for apid, step in stage.cadences.items()}
+
     def read(self, frame: Frame) -> list[PacketRecord | ParameterReport]:
         """Take one frame apart; a frame that holds nothing known gives an empty list and a count."""
-        if not self._extractors:
+        self._newest = frame
+        if not self._stages:
             whole = Packet(frame.link_frame.data)
             report = self._decode(whole, frame.received_utc_ns, None)
             return [report] if report else []
         packets = [Packet(frame.link_frame.data)]
-        for _, extractor in self._extractors:
-            before = extractor.rejected.copy()
-            # A packet keeps the headers of the layers outside it, so that a rule may ask for any of them.
-            packets = [
-                Packet(inner.data, {**outer.header, **inner.header}, inner.sequence_count)
-                for outer in packets
-                for inner in extractor.feed(outer.data)[:MAX_PACKETS_PER_FRAME]
-            ]
-            self.rejected.update(extractor.rejected - before)
+        for stage in self._stages:
+            packets = [inner for outer in packets for inner in stage.feed(outer)]
+        return self._records(frame, packets)
+
+    def flush(self) -> list[PacketRecord | ParameterReport]:
+        """End the stream: return what the extractors still held; it is dated as the newest frame."""
+        packets: list[Packet] = []
+        for stage in self._stages:
+            packets = [inner for outer in packets for inner in stage.feed(outer)] + stage.flush()
+        return self._records(self._newest, packets) if self._newest is not None else []
+
+    def _records(self, frame: Frame, packets: Iterable[Packet]) -> list[PacketRecord | ParameterReport]:
         records: list[PacketRecord | ParameterReport] = []
         for packet in packets:
             generated = packet.header.get("generated_utc_ns")
             generated_utc_ns = generated if isinstance(generated, int) else None
+            report = self._decode(packet, frame.received_utc_ns, generated_utc_ns)
+            if generated_utc_ns is None and report is not None:
+                generated_utc_ns = report.generated_utc_ns
             records.append(
                 PacketRecord(
                     satellite=frame.satellite,
                     downlink=frame.downlink,
-                    protocol=self._extractors[-1][0],
+                    protocol=self._stages[-1].protocol,
                     packet=packet,
                     received_utc_ns=frame.received_utc_ns,
                     generated_utc_ns=generated_utc_ns,
                     marking=frame.marking,
                 )
             )
-            report = self._decode(packet, frame.received_utc_ns, generated_utc_ns)
             if report:
                 records.append(report)
         return records
@@ -113,12 +198,8 @@ class FrameReader:
             return False
         packets = [Packet(data)]
         for choice in self.transmitter.downlink.extract:
-            extractor = interface.make_extractor(choice.protocol, choice.options)
-            packets = [
-                Packet(inner.data, {**outer.header, **inner.header}, inner.sequence_count)
-                for outer in packets
-                for inner in extractor.feed(outer.data)[:MAX_PACKETS_PER_FRAME]
-            ]
+            stage = _Stage(choice)
+            packets = [inner for outer in packets for inner in stage.feed(outer)] + stage.flush()
         for packet in packets:
             try:
                 self._decoder.decode(self.transmitter.downlink.name, packet, 0)
@@ -137,7 +218,7 @@ class FrameReader:
                 self.transmitter.downlink.name, packet, received_utc_ns, generated_utc_ns=generated_utc_ns
             )
         except DecodeError as exc:
-            self.rejected[exc.reason] += 1
+            self._refused[exc.reason] += 1
             return None
 
 
@@ -198,7 +279,7 @@ class Downlink:
         Hypotheses see the same signal, so a deframer's reason counts as often as in the hypothesis that saw it
         most, not once for each.
         """
-        total = self.reader.rejected.copy()
+        total = self.reader.rejected
         per_reason: Counter[str] = Counter()
         for stream in self._streams.values():
             per_reason |= stream.deframer.rejected
@@ -212,7 +293,7 @@ class Downlink:
         """End the stream: return what is still inside."""
         records = self._collect(self._demodulator.flush())
         found = [(stream, frame) for stream in self._streams.values() for frame in stream.deframer.flush()]
-        return records + self._records(found)
+        return records + self._records(found) + self.reader.flush()
 
     def _collect(self, blocks: Iterable[SymbolBlock]) -> list[Record]:
         found: list[tuple[_Stream, LinkFrame]] = []

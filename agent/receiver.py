@@ -19,7 +19,7 @@ from agent.dsp.channelizer import Channelizer
 from agent.orbit.doppler import DopplerCurve
 from agent.records import AudioBlock, Block, Frame, IqBlock, OctetBlock, Record, UtcNs
 from firmware_protocols import interface
-from firmware_protocols.interface import LinkFrame
+from firmware_protocols.interface import Gap, LinkFrame
 
 NOBODY = Transmitter(
     None,
@@ -77,6 +77,7 @@ class Receiver:
         self._downlinks: list[Downlink] = []
         self._outside: tuple[str, ...] = ()
         self._rejected_before: Counter[str] = Counter()
+        self._newest_utc_ns: UtcNs = 0
 
     @property
     def rejected(self) -> Counter[str]:
@@ -89,6 +90,25 @@ class Receiver:
         for reader in self._readers or ():
             total += reader.rejected
         return total
+
+    @property
+    def _all_readers(self) -> list[FrameReader]:
+        return [downlink.reader for downlink in self._downlinks] + list(self._readers or ())
+
+    @property
+    def counted(self) -> Counter[str]:
+        """Count what was neither a packet nor refused (idle packets, fill octets …)."""
+        return sum((reader.counted for reader in self._all_readers), Counter[str]())
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """List what the counters of frames and packets show to be missing, since the source was tuned."""
+        return [gap for reader in self._all_readers for gap in reader.gaps]
+
+    @property
+    def cadences(self) -> dict[int, int]:
+        """Return the APIDs that count by more than one."""
+        return {apid: step for reader in self._all_readers for apid, step in reader.cadences.items()}
 
     def rejected_by_downlink(self) -> dict[tuple[str, str], Counter[str]]:
         """Count what was refused for each downlink of a known satellite."""
@@ -156,7 +176,9 @@ class Receiver:
             records += downlink.flush()
         if self._octets is not None:
             for link_frame in self._octets.flush():
-                records += self._attribute(link_frame, 0)
+                records += self._attribute(link_frame, self._newest_utc_ns)
+        for reader in self._readers or ():
+            records += reader.flush()
         self._count(records)
         return records
 
@@ -171,6 +193,7 @@ class Receiver:
         if block.lost_before:
             self._octets.flush()
         records: list[Record] = []
+        self._newest_utc_ns = block.received_utc_ns
         for link_frame in self._octets.feed(block.data):
             records += self._attribute(link_frame, block.received_utc_ns)
         return records
