@@ -1,6 +1,6 @@
 """Publishes to one MQTT broker: the archive's records in order after the destination's cursor, and the live state.
 
-The asynchronous shell around ``outbox``. Two streams share a connection. *Records* go out in the order of the
+Two streams share a connection. *Records* go out in the order of the
 archive at QoS 1 within a window that follows the broker's pace. *State* is the newest value of a topic, retained,
 in slots of its own: it never waits behind a backlog, and a backlog never overwrites it. After every reconnection
 the birth and all state are sent again. What cannot be sent stays in the archive: this file loses nothing.
@@ -25,41 +25,34 @@ from agent.definitions import Broker
 from agent.errors import ConfigError, SinkUnavailable
 from agent.sinks import payloads
 from agent.sinks.archive import Archive
-from agent.sinks.archived import Archivable, ArchivedRecord, kind_of
+from agent.sinks.archived import ArchivedRecord
 from agent.sinks.broker_connection import (
     STATE_WINDOW,
     Failure,
     Trouble,
     connection,
     explain,
-    hand_over,
     make_client,
     read_credentials,
     within,
 )
-from agent.sinks.incoming import read_acknowledgement, read_status
+from agent.sinks.incoming import read_status
 from agent.sinks.live_state import LiveState
-from agent.sinks.outbox import Outbox
-from agent.sinks.payloads import Envelope, Message, StateRecord
+from agent.sinks.payloads import Message, StateRecord
+from agent.sinks.record_stream import PUBACK_S, RecordStream
 
 log = logging.getLogger(__name__)
 
-PUBACK_S: Final = 20.0
-"""Without an answer for this long the link is dead, whatever TCP says."""
-
 FAREWELL_S: Final = 1.0
+SETTLE_S: Final = 2.0
 STABLE_S: Final = 10.0
 RETRY_CAP_S: Final = {Trouble.UNREACHABLE: 4.0, Trouble.LOST: 4.0, Trouble.REFUSED: 60.0}
 """Cheap attempts stay frequent, so that a broker that comes back is found within 5 s; a refusal is not repeated."""
 
 TAKEOVER_RETRY_S: Final = 10.0
 LIVE_INTERVAL_S: Final = 0.25
-READ_RECORDS: Final = 500
 RESTORED_RECORDS: Final = 2000
-RESEND_S: Final = 10.0
-RESEND_CAP_S: Final = 60.0
 SELF_TEST_S: Final = 5.0
-SLOW_PUBACK_S: Final = 1.0
 PASSING_MESSAGES: Final = 64
 MAX_COMMANDS: Final = 16
 
@@ -99,16 +92,11 @@ class Publisher:
         self._dirtied = asyncio.Event()
         self._nonce = b""
         self._heard_nonce = asyncio.Event()
-        self._confirmed_s = 0.0
         self._birth_due = False
-        self._hello_due = False
         self._degraded: tuple[str, ...] = ()
         self._told_degraded: tuple[str, ...] = ()
         self._foreign_s = -ANOTHER_AGENT_S
-        self._moved = asyncio.Event()
-        """Set whenever the outbox may have changed."""
-        self._window = float(broker.in_flight)
-        self._outbox = Outbox(0, 0, {})
+        self._stream = RecordStream(broker, self._base, archive, self._state, self.counters)
         self._listening = False
         self._commands = 0
         self._passing: deque[Message] = deque(maxlen=PASSING_MESSAGES)
@@ -151,11 +139,19 @@ class Publisher:
     @property
     def delivered(self) -> int:
         """The sequence number through which everything is delivered."""
-        return self._outbox.delivered
+        return self._stream.outbox.delivered
 
     async def backlog(self) -> int:
         """Count the records not yet delivered; raises ``SinkUnavailable``."""
-        return await self._archive.count_after(self._outbox.delivered)
+        return await self._archive.count_after(self._stream.outbox.delivered)
+
+    async def settled(self) -> None:
+        """Return when all that the archive holds has been confirmed, the broker is gone, or it takes too long."""
+        with suppress(SinkUnavailable):
+            for _ in range(int(SETTLE_S / 0.02)):
+                if not self.connected or await self._stream.settled():
+                    return
+                await asyncio.sleep(0.02)
 
     async def run(self) -> None:
         """Publish until cancelled; then say ``online: false`` and part, within ``FAREWELL_S``."""
@@ -174,16 +170,14 @@ class Publisher:
 
     async def _begin(self) -> None:
         """Take up where the last run ended: the cursors, and the newest value of each topic."""
-        name = self.broker.name
-        consumers = {consumer: self._archive.cursor(f"{name}/{consumer}") for consumer in self.broker.consumers}
-        self._outbox = Outbox(self._archive.cursor(name), self._archive.note(f"{name}:sent"), consumers)
+        self._stream = RecordStream(self.broker, self._base, self._archive, self._state, self.counters)
         if not self._listening:
             self._listening = True
             self._archive.listen(self._on_records)
             with suppress(SinkUnavailable):
                 newest = self._archive.newest_seq
                 restored = await self._archive.read_before(newest + 1, RESTORED_RECORDS)
-                self._state.restore([item for item in restored if self._wanted(item.record)])
+                self._state.restore([item for item in restored if self._stream.wants(item.record)])
 
     async def _connect_once(self) -> Trouble:
         """Connect and publish until the connection ends; returns why."""
@@ -219,7 +213,7 @@ class Publisher:
                 tasks.create_task(self._receive(client, tasks), name=f"{self.broker.name}: receive")
                 await self._greet(client)
                 tasks.create_task(self._send_state(client), name=f"{self.broker.name}: state")
-                tasks.create_task(self._send_records(client), name=f"{self.broker.name}: records")
+                tasks.create_task(self._stream.send(client), name=f"{self.broker.name}: records")
                 tasks.create_task(self._send_passing(client), name=f"{self.broker.name}: passing")
                 tasks.create_task(self._watch(client), name=f"{self.broker.name}: watch")
         except asyncio.CancelledError:
@@ -250,9 +244,8 @@ class Publisher:
                     f"and read {self._base}/ack/+)"
                 ) from exc
             await within(PUBACK_S, client.unsubscribe(f"{self._base}/{_SELF_TEST}"))
-        self._outbox.begin_again()
-        self._confirmed_s = time.monotonic()
-        self._state.all_due(self._outbox.handed_out)
+        self._stream.begin()
+        self._state.all_due(self._stream.outbox.handed_out)
         self.connected = True
         self.failure = ""
         log.info("broker %s (%s:%d): connected", self.broker.name, self.broker.host, self.broker.port)
@@ -314,113 +307,22 @@ class Publisher:
                 await self._publish(client, self._passing.popleft())
             await self._passing_by.wait()
 
-    async def _send_records(self, client: aiomqtt.Client) -> None:
-        """Hand out the archive's records in order, as far as the window and the consumers let it."""
-        outbox = self._outbox
-        while True:
-            generation = outbox.generation
-            newest = self._archive.newest_seq
-            try:
-                records = await self._archive.read_after(outbox.handed_out, READ_RECORDS)
-            except SinkUnavailable:
-                await asyncio.sleep(1.0)
-                continue
-            for item in records:
-                while outbox.generation == generation and not self._may_send():
-                    self._moved.clear()
-                    await self._moved.wait()
-                if outbox.generation != generation:
-                    break
-                if self._wanted(item.record):
-                    prev = outbox.hand_out(item.seq)
-                    self._send_record(client, item, prev, generation)
-                else:
-                    outbox.leave_out(item.seq)
-            if not records and outbox.generation == generation:
-                self._note_delivery()
-                await self._wait_for_work(newest, generation)
-
-    def _send_record(self, client: aiomqtt.Client, item: ArchivedRecord, prev: int, generation: int) -> None:
-        sent_s = time.monotonic()
-
-        def confirmed() -> None:
-            self._confirmed_s = time.monotonic()
-            if self._confirmed_s - sent_s > SLOW_PUBACK_S:
-                self._window = max(1.0, self._window * 0.7)
-            else:
-                self._window = min(float(self.broker.in_flight), self._window + 0.1)
-            self._outbox.confirm(item.seq, generation)
-            self.counters["published"] += 1
-            self._note_delivery()
-            self._moved.set()
-
-        event, *removal = payloads.archived_messages(
-            item.record,
-            Envelope(self._archive.archive_id, item.seq, prev, item.boot),
-            newest=self._state.is_newest(item),
-        )
-        hand_over(client, f"{self._base}/{event.topic}", event, confirmed)
-        for message in removal:
-            hand_over(client, f"{self._base}/{message.topic}", message, _nothing)
-
-    def _may_send(self) -> bool:
-        return self._outbox.in_flight < int(self._window) and self._outbox.may_send
-
-    async def _wait_for_work(self, newest: int, generation: int) -> None:
-        """Return when the archive has grown, or when sending begins again."""
-        grown = asyncio.create_task(self._archive.wait_after(newest))
-        try:
-            while not grown.done() and self._outbox.generation == generation:
-                self._moved.clear()
-                moved = asyncio.create_task(self._moved.wait())
-                try:
-                    await asyncio.wait((grown, moved), return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    moved.cancel()
-        finally:
-            grown.cancel()
-
-    def _wanted(self, record: Archivable) -> bool:
-        broker = self.broker
-        return (not broker.satellites or record.satellite in broker.satellites) and (
-            not broker.records or kind_of(record) in broker.records
-        )
-
-    def _note_delivery(self) -> None:
-        name = self.broker.name
-        if self._outbox.delivered != self._archive.note(name):
-            self._archive.advance(name, self._outbox.delivered)
-            self._archive.remember(f"{name}:sent", self._outbox.delivered_prev)
-
     def _on_records(self, records: Sequence[ArchivedRecord]) -> None:
         """Remember the newest value of each topic; those that cannot be kept are shown at once."""
-        self._state.note([item for item in records if self._wanted(item.record)])
+        self._state.note([item for item in records if self._stream.wants(item.record)])
 
     # -- watching ------------------------------------------------------------------------------------------------
 
     async def _watch(self, client: aiomqtt.Client) -> None:
         """Let state overtake a backlog, tell changes of the status, send again what nobody acknowledges."""
-        delivered, since_s, patience_s = self._outbox.delivered, time.monotonic(), RESEND_S
         for ticks in itertools.count():
             await asyncio.sleep(LIVE_INTERVAL_S)
-            self._state.overtake(self._outbox.handed_out)
+            self._state.overtake(self._stream.outbox.handed_out)
             if self._state:
                 self._dirtied.set()
             if (self._birth_due and ticks % 4 == 0) or self._told_degraded != self._all_degraded():
                 await self._give_birth(client)
-            now_s = time.monotonic()
-            if not self._outbox.in_flight:
-                self._confirmed_s = now_s
-            elif now_s - self._confirmed_s > PUBACK_S:
-                raise aiomqtt.MqttError("timed out")
-            if self._outbox.delivered != delivered or not self._outbox.waiting:
-                delivered, since_s, patience_s = self._outbox.delivered, now_s, RESEND_S
-            elif self._outbox.end_to_end and (now_s - since_s > patience_s or (self._hello_due and ticks % 4 == 0)):
-                self._hello_due = False
-                since_s, patience_s = now_s, min(RESEND_CAP_S, patience_s * 2 * random.uniform(0.8, 1.0))
-                self.counters["resent"] += 1
-                self._outbox.begin_again()
-                self._moved.set()
+            self._stream.look_after()
 
     async def _receive(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
         async for message in client.messages:
@@ -434,7 +336,7 @@ class Publisher:
             elif topic.startswith("cmd/"):
                 self._hear_command(topic.removeprefix("cmd/"), payload, tasks, stale=message.retain)
             elif topic.startswith("ack/"):
-                self._hear_acknowledgement(topic.removeprefix("ack/"), payload)
+                self._stream.hear_acknowledgement(topic.removeprefix("ack/"), payload)
 
     def _hear_command(self, name: str, payload: bytes, tasks: asyncio.TaskGroup, *, stale: bool) -> None:
         """Have a command carried out; a retained one is an old one, and too many at once are refused."""
@@ -469,26 +371,6 @@ class Publisher:
                     self._base,
                 )
             self._foreign_s = time.monotonic()
-
-    def _hear_acknowledgement(self, consumer: str, payload: bytes) -> None:
-        ack = read_acknowledgement(payload)
-        if ack is not None and not ack.archive and ack.rewind and consumer in self.broker.consumers:
-            self._hello_due = True
-            return
-        if (
-            ack is None
-            or ack.archive != self._archive.archive_id
-            or not self._outbox.acknowledge(consumer, ack.seq, newest=self._archive.newest_seq, rewind=ack.rewind)
-        ):
-            self.counters["refused_acks"] += 1
-            return
-        self._archive.advance(f"{self.broker.name}/{consumer}", self._outbox.claims()[consumer])
-        self._note_delivery()
-        self._moved.set()
-
-
-def _nothing() -> None:
-    """Take a PUBACK nobody waits for."""
 
 
 def _first(group: BaseExceptionGroup[ErrorT]) -> ErrorT:

@@ -226,6 +226,7 @@ class Segments(ReadableSegments):
             if self.next_seq == self._starts[-1][0] and not full:
                 return current  # a day without a record needs no file of its own
             current.seal()
+            self._close_file(current.path)
         self._surveyed_s = now_s
         self.evict()
         path = self._files.name(self.next_seq, day)

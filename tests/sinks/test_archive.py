@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -181,6 +182,17 @@ def test_the_disk_is_bounded_and_every_eviction_is_counted(tmp_path: Path) -> No
     again = Segments.open(tmp_path, "here", max_mb=16)
     assert again.counters["evicted_acked"] == 5_000
     again.close()
+
+
+def test_segments_that_are_full_are_not_kept_open(tmp_path: Path) -> None:
+    segments = Segments.open(tmp_path, "here")
+    counts = []
+    for day in range(6):
+        rows = segments.append([pack(frame(day), "")], {}, now_utc_ns=day * 86_400 * 10**9)
+        segments.read_after(rows[0].seq - 1, 10)
+        counts.append(len(os.listdir("/proc/self/fd")))
+    segments.close()
+    assert counts[1:] == [counts[0]] * 5
 
 
 def test_reading_a_thousand_rows_over_segments_misses_none(tmp_path: Path) -> None:

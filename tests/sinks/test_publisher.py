@@ -208,6 +208,18 @@ async def test_a_broker_that_comes_back_gets_birth_state_and_everything_since(ar
     assert unit.counters["connected"] == 2
 
 
+async def test_an_orderly_end_waits_for_what_was_kept_last(port: int, archive: Archive) -> None:
+    unit = publisher(archive, port)
+    async with listening(port) as heard:
+        async with running(unit.run()):
+            await until(lambda: unit.connected)
+            await archive.write([frame(number) for number in range(300)])
+            await unit.settled()
+        await heard.until(lambda heard: heard.on("gs/here/status")[-1]["online"] is False)
+    assert archive.cursor("local") == 300
+    await unit.settled()
+
+
 async def test_a_broker_that_is_not_there_is_said_once(archive: Archive, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     unit = publisher(archive, 1)
