@@ -12,7 +12,9 @@ from typing import IO, TYPE_CHECKING, Any
 from agent.errors import AgentError, ConfigError
 
 if TYPE_CHECKING:
+    from agent.commands.octet_inputs import OctetPlan
     from agent.downlink import Transmitter
+    from agent.receiver import Receiver
     from agent.records import Record
 
 SUMMARY = "decode a recording: frames, packets and telemetry as text, JSON lines, KISS or CSV"
@@ -20,9 +22,10 @@ DESCRIPTION = """\
 Decode a recording of a satellite.
 
 INPUT is a WAV file (mono audio of an FM or SSB receiver, or stereo IQ), raw IQ (.cu8 .cs8 .cs16 .cf32), SigMF,
-a KISS file, or - for standard input. The satellite's file says how it transmits and what its packets mean; every
-downlink of it is tried unless --downlink names one. Without a satellite, say --modulation, --baudrate-bd and
---framing: frames are then found, but nothing is known of their meaning.
+a KISS file, a file of CCSDS transfer frames or space packets (say --as), or - for standard input. The satellite's
+file says how it transmits and what its packets mean; every downlink of it is tried unless --downlink names one.
+Without a satellite, say --modulation, --baudrate-bd and --framing: frames are then found, but nothing is known of
+their meaning. CCSDS frames without a satellite are taken to hold M_PDUs and neither insert zone nor error control.
 
 What was refused is counted by reason in the summary; a recording that holds nothing is no error.
 """
@@ -32,9 +35,15 @@ examples:
   gsagent decode pass.wav --satellite 42714 --format jsonl | jq .
   gsagent decode iq.cs16 --sample-rate-hz 48000 --modulation fsk --baudrate-bd 9600 --framing "AX.25 G3RUH"
   gsagent decode frames.kss --satellite link --format csv --output values.csv
+  gsagent decode frames.bin --as aos-frames --satellite danuri --format jsonl
+  gsagent decode frames.bin --as tm-frames --frame-octets 1115 --option fecf=true --option ocf=true
+  gsagent decode packets.dat --as space-packets --prefix-octets 4 --option "cadence={384 = 10}"
 """
 
 BLOCK_S = 0.5
+CCSDS_INPUTS = ("tm-frames", "aos-frames", "space-packets")
+MAX_OCTETS = 65_536
+INPUTS = ("audio", "iq", "kiss", "hex", *CCSDS_INPUTS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,10 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a transmitter option as SatYAML names it (deviation, af_carrier, 'frame size' …); may repeat",
+        help="a transmitter option as SatYAML names it (deviation, af_carrier, 'frame size' …), or with CCSDS"
+        " inputs a protocol's (scid, service, fecf, ocf, asm, cadence …); may repeat",
     )
     given = parser.add_argument_group("what the input is")
-    given.add_argument("--as", dest="as_", choices=("audio", "iq", "kiss", "hex"), help="overrules what it seems")
+    given.add_argument("--as", dest="as_", choices=INPUTS, help="overrules what it seems")
+    given.add_argument("--frame-octets", type=_octets, metavar="N", help="length of tm-frames and aos-frames")
+    given.add_argument(
+        "--prefix-octets",
+        type=_octets,
+        default=0,
+        metavar="N",
+        help="what a receiver wrote before each frame or packet, to be left out",
+    )
     given.add_argument("--sample-rate-hz", type=float, metavar="R", help="of raw samples, which do not say")
     given.add_argument("--frequency-hz", type=float, metavar="F", help="centre of IQ samples (the downlink's)")
     out = parser.add_argument_group("output")
@@ -71,14 +89,19 @@ def run(arguments: argparse.Namespace) -> int:
     from agent.receiver import Receiver
 
     cpu_before_s = time.process_time()
-    transmitters = find_transmitters(arguments)
-    receiver = Receiver("decode", transmitters)
+    if arguments.as_ in CCSDS_INPUTS:
+        plan = _plan_octets(arguments)
+        transmitters = list(plan.transmitters)
+        receiver = Receiver("decode", transmitters, octet_framing=plan.framing, octet_options=plan.framing_options)
+    else:
+        transmitters = find_transmitters(arguments)
+        receiver = Receiver("decode", transmitters)
     with _Input(arguments) as recording, _OutputFile(arguments) as stream:
         out = _Output(arguments.format, stream, transmitters, recording.start_utc_ns)
         for block in recording.blocks():
             out.write(receiver.feed(block))
         out.write(receiver.flush())
-        out.finish(receiver.rejected, recording.signal_s, time.process_time() - cpu_before_s, recording.notes)
+        out.finish(receiver, recording.signal_s, time.process_time() - cpu_before_s, recording.notes)
     for note in recording.notes:
         print(f"gsagent: {recording.name}: {note}", file=sys.stderr)
     if receiver.outside_band:
@@ -129,6 +152,27 @@ def find_transmitters(arguments: argparse.Namespace) -> list[Transmitter]:
     return transmitters
 
 
+def _plan_octets(arguments: argparse.Namespace) -> OctetPlan:
+    from agent.commands.octet_inputs import plan_octets
+
+    return plan_octets(
+        arguments.as_,
+        _load_satellite(arguments.satellite) if arguments.satellite is not None else None,
+        downlink=arguments.downlink,
+        frame_octets=arguments.frame_octets,
+        prefix_octets=arguments.prefix_octets,
+        given=read_options(arguments.option),
+    )
+
+
+def _octets(text: str) -> int:
+    """Read a number of octets for ``argparse``."""
+    octets = int(text)
+    if not 0 <= octets <= MAX_OCTETS:
+        raise argparse.ArgumentTypeError(f"from 0 to {MAX_OCTETS}")
+    return octets
+
+
 def _load_satellite(name: str) -> tuple[str, Any]:
     from agent.config import load_satellite, read_satyaml
 
@@ -167,7 +211,7 @@ class _Input:
             return self
         self._recording = open_recording(
             self._arguments.input,
-            as_=self._arguments.as_,
+            as_="octets" if self._arguments.as_ in CCSDS_INPUTS else self._arguments.as_,
             sample_rate_hz=self._arguments.sample_rate_hz,
             center_frequency_hz=self._arguments.frequency_hz,
         )
@@ -294,9 +338,12 @@ class _Output:
         elif self._form == "csv":
             self._stream.write(self._console.csv_rows(report, health, self._start_utc_ns).encode())
 
-    def finish(self, rejected: Counter[str], signal_s: float | None, cpu_s: float, notes: Sequence[str]) -> None:
+    def finish(self, receiver: Receiver, signal_s: float | None, cpu_s: float, notes: Sequence[str]) -> None:
         """Write the summary: the last JSON line, or one line of text on stderr."""
         frames, packets = self._counts["Frame"], self._counts["PacketRecord"]
+        # What gave no packet without being a fault (fill, idle) stands among the reasons: nothing is left unsaid.
+        rejected = receiver.rejected + receiver.counted
+        gaps = receiver.gaps
         if self._form == "jsonl":
             summary = {
                 "record": "summary",
@@ -304,13 +351,17 @@ class _Output:
                 "packets": packets,
                 "reports": self._counts["ParameterReport"],
                 "rejected": dict(sorted(rejected.items())),
-                "gaps": [],
+                "gaps": [self._console.gap_object(gap) for gap in gaps if not gap.restart],
+                "restarts": [self._console.gap_object(gap) for gap in gaps if gap.restart],
+                "cadences": {str(apid): step for apid, step in sorted(receiver.cadences.items())},
                 "signal_s": None if signal_s is None else round(signal_s, 6),
                 "cpu_s": round(cpu_s, 3),
                 "notes": list(notes),
             }
             self._line(self._console.json_line(summary))
             return
+        for gap in gaps:
+            print(f"gsagent: {self._console.gap_text(gap)}", file=sys.stderr)
         refused = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items())) or "nothing"
         length = f" in {signal_s:.1f} s of signal" if signal_s is not None else ""
         print(f"{frames} frames{length}, {packets} packets; refused: {refused}; CPU {cpu_s:.2f} s", file=sys.stderr)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent.records import EngineeringValue, Frame, PacketRecord, ParameterHealth, ParameterReport, RawValue, UtcNs
+from firmware_protocols.interface import Gap
 
 NS_PER_S = 1_000_000_000
 
@@ -76,6 +77,19 @@ def packet_object(record: PacketRecord) -> dict[str, Any]:
         "data": record.packet.data.hex(),
     }
     return common | {key: value for key, value in header.items() if key not in common}
+
+
+def gap_object(gap: Gap) -> dict[str, Any]:
+    """Describe what a counter shows to be missing, or between which counts it began anew."""
+    ends = {**gap.counter, "after": gap.after, "before": gap.before}
+    return ends if gap.restart else ends | {"missing": gap.missing}
+
+
+def gap_text(gap: Gap) -> str:
+    """Say in words what a counter shows to be missing."""
+    whose = " ".join(f"{name} {number}" for name, number in gap.counter.items())
+    ends = f"after {gap.after}, before {gap.before}"
+    return f"{whose}: counter began anew {ends}" if gap.restart else f"{whose}: {gap.missing} missing {ends}"
 
 
 def report_object(report: ParameterReport, health: Iterable[ParameterHealth]) -> dict[str, Any]:

@@ -41,6 +41,8 @@ def packet_octets(begin: bytes) -> int:
         return MORE
     version = begin[0] >> 5
     if version == SPACE_PACKET_VERSION:
+        if len(begin) >= HEADER_OCTETS and not any(begin[:2]) and begin[2] >> 6 == 0:
+            return NO_PACKET  # the middle of a time packet: no transmitter segments it, but zeros look like it
         return 7 + int.from_bytes(begin[4:6], "big") if len(begin) >= HEADER_OCTETS else MORE
     if version != ENCAPSULATION_VERSION:
         return NO_PACKET

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from agent.config import find_satellite, load_catalog
-from agent.telemetry.decoder import Decoder
+from agent.downlink import FrameReader, Transmitter
+from agent.records import Frame, PacketRecord, ParameterReport
 from agent.telemetry.onboard_time import parse_utc
-from firmware_protocols.interface import Packet
+from firmware_protocols.interface import LinkFrame
 
 DATA = os.environ.get("GSAGENT_TEST_DATA")
 FOLDER = Path(DATA or ".")
@@ -25,32 +26,55 @@ FRAME_OCTETS = 220
 ONE_SECOND_NS = 10**9
 
 
+def danuri_records(stream: bytes) -> tuple[list[PacketRecord], list[ParameterReport], FrameReader]:
+    entry = find_satellite("danuri")
+    reader = FrameReader(Transmitter(entry.slug, entry.satellite, entry.satellite.downlinks[0]))
+    records = []
+    for at in range(0, len(stream), FRAME_OCTETS):
+        data = stream[at : at + FRAME_OCTETS]
+        records += reader.read(Frame(entry.slug, "s-band", LinkFrame(data, at, FRAME_OCTETS, "rs"), 0))
+    records += reader.flush()
+    packets = [record for record in records if isinstance(record, PacketRecord)]
+    return packets, [record for record in records if isinstance(record, ParameterReport)], reader
+
+
+def danuri_stream() -> bytes:
+    return (FOLDER / "telemetry" / "kplo" / "kplo_aos_20220805_135349.u8").read_bytes()
+
+
 def test_every_frame_of_danuri_is_told_by_its_identity_counters_and_time() -> None:
-    stream = (FOLDER / "telemetry" / "kplo" / "kplo_aos_20220805_135349.u8").read_bytes()
-    decoder = Decoder(find_satellite("danuri").satellite)
-    reports = [
-        decoder.decode("s-band", Packet(stream[at : at + FRAME_OCTETS]), 0)
-        for at in range(0, len(stream), FRAME_OCTETS)
-    ]
-    values = [{one.name: one.value for one in report.values} for report in reports]
-    assert len(values) == 120
-    assert {one["frame_scid"] for one in values} == {187}
-    assert Counter(one["frame_vcid"] for one in values) == {33: 30, 34: 30, 35: 30, 36: 30}
-    assert all(one["packet_apid"] == one["frame_vcid"] + 640 for one in values)
-    assert all(one["packet_length"] == 205 for one in values)
+    packets, reports, reader = danuri_records(danuri_stream())
+    assert len(packets) == len(reports) == 120
+    assert {one.packet.header["scid"] for one in packets} == {187}
+    assert Counter(one.packet.header["vcid"] for one in packets) == {33: 30, 34: 30, 35: 30, 36: 30}
+    assert all(one.packet.header["apid"] == int(str(one.packet.header["vcid"])) + 640 for one in packets)
+    assert all(len(one.packet.data) == 212 for one in packets)
+    assert not reader.gaps
+    assert not reader.rejected
     for vcid in (33, 34, 35, 36):
-        channel = [index for index, one in enumerate(values) if one["frame_vcid"] == vcid]
+        channel = [one for one in packets if one.packet.header["vcid"] == vcid]
         for earlier, later in itertools.pairwise(channel):
-            for count in ("frame_vc_frame_count", "packet_sequence_count"):
-                assert values[later][count] == values[earlier][count] + 1
-            assert reports[later].generated_utc_ns == (reports[earlier].generated_utc_ns or 0) + ONE_SECOND_NS
+            assert later.packet.sequence_count == (earlier.packet.sequence_count or 0) + 1
+            assert later.generated_utc_ns == (earlier.generated_utc_ns or 0) + ONE_SECOND_NS
+
+
+def test_what_danuri_lost_is_named_and_a_miscorrected_frame_is_nobody_elses() -> None:
+    stream = danuri_stream()
+    frames = [stream[at : at + FRAME_OCTETS] for at in range(0, len(stream), FRAME_OCTETS)]
+    frames[41] = bytes([frames[41][0] ^ 0x15]) + frames[41][1:]  # another spacecraft
+    frames[57] = bytes([frames[57][0] ^ 0x80]) + frames[57][1:]  # another version
+    del frames[20:30]
+    packets, _, reader = danuri_records(b"".join(frames))
+    assert len(packets) == 120 - 12
+    assert reader.rejected == {"wrong_scid": 1, "wrong_version": 1}
+    assert sum(gap.missing for gap in reader.gaps if "vcid" in gap.counter) == 12
+    assert sum(gap.missing for gap in reader.gaps if "apid" in gap.counter) == 12
 
 
 def test_danuris_clock_as_guessed_agrees_with_the_time_of_reception_within_a_minute() -> None:
-    stream = (FOLDER / "telemetry" / "kplo" / "kplo_aos_20220805_135349.u8").read_bytes()
-    report = Decoder(find_satellite("danuri").satellite).decode("s-band", Packet(stream[:FRAME_OCTETS]), 0)
+    _, reports, _ = danuri_records(danuri_stream()[:FRAME_OCTETS])
     received_utc_ns = parse_utc("2022-08-05T13:53:49Z")
-    assert abs((report.generated_utc_ns or 0) - received_utc_ns) < 60 * ONE_SECOND_NS
+    assert abs((reports[0].generated_utc_ns or 0) - received_utc_ns) < 60 * ONE_SECOND_NS
 
 
 def designators() -> dict[int, str]:
