@@ -36,8 +36,6 @@ ERRORS: Mapping[int, str] = MappingProxyType(
 
 JANUARY_0_1900_UTC_NS = -2_209_032_000_000_000_000
 """1899-12-31T12:00, the noon from which the theory of the Sun and Moon counts its days."""
-MAX_MINUTES = 100 * 525_960.0
-"""Elements are not propagated over more than a century."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
