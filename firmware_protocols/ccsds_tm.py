@@ -1,0 +1,243 @@
+"""CCSDS TM transfer frames: virtual channels taken apart, and the packets that lie across their frames.
+
+::
+
+    version  SCID  VCID  OCF flag  MC count  VC count  │ data field status 16              │ [secondary header]
+    2        10    3     1         8         8         │ SH 1 · sync 1 · order 1 ·         │ version 2 · length 6
+    00                                                 │ segment length 2 · pointer 11     │ · length + 1 - 1 octets
+    │ data field                    │ [OCF]  │ [FECF]
+    │ packets, or octets (sync 1)   │ 32     │ 16
+
+The OCF is there when its flag says so; the FECF as a mission says (``fecf``). Pointer 7FF: no packet starts here,
+7FE: only idle data. Frames of another version or spacecraft are refused; where no ``scid`` is configured one is
+believed when two frames name it. ``service`` ``vca`` gives the data field as it is, for missions that put something
+else than packets there.
+
+Source: CCSDS 132.0-B-3 §4.1. The packets come out whole; ``space_packet`` reads their headers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+from construct import BitsInteger, BitStruct, Flag
+from msgspec import Meta
+
+from firmware_protocols.ccsds import operational_control
+from firmware_protocols.ccsds.counters import CounterTrack, Verdict
+from firmware_protocols.ccsds.identity import Witnesses
+from firmware_protocols.ccsds.packet_zone import ONLY_IDLE, PacketZone
+from firmware_protocols.coding.crc import CRC16_CCITT_FALSE, append_crc, crc_matches
+from firmware_protocols.interface import Example, Gap, HeaderValue, Packet
+
+VERSION: Final = 0
+HEADER_OCTETS: Final = 6
+COUNTS: Final = 256
+
+HEADER = BitStruct(
+    "version" / BitsInteger(2),
+    "scid" / BitsInteger(10),
+    "vcid" / BitsInteger(3),
+    "ocf" / Flag,
+    "mc_frame_count" / BitsInteger(8),
+    "vc_frame_count" / BitsInteger(8),
+    "secondary_header" / Flag,
+    "sync" / Flag,
+    "packet_order" / Flag,
+    "segment_length" / BitsInteger(2),
+    "pointer" / BitsInteger(11),
+)
+
+Service: TypeAlias = Literal["packets", "vca"]
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a mission fills its frames; ``ocf`` overrules the flag for those that set it wrongly."""
+
+    scid: Annotated[int, Meta(ge=0, le=1023)] | None = None
+    vcids: Annotated[tuple[Annotated[int, Meta(ge=0, le=7)], ...], Meta(max_length=8)] = ()
+    service: Service = "packets"
+    services: dict[Annotated[str, Meta(pattern="^[0-7]$")], Service] = {}
+    ocf: bool | None = None
+    fecf: bool = False
+    max_packet_octets: Annotated[int, Meta(ge=7, le=65_542)] = 65_542
+
+
+class _Channel:
+    """One virtual channel: its counter and the packets in it."""
+
+    def __init__(self, scid: int, vcid: int, zone: PacketZone) -> None:
+        self.track = CounterTrack({"scid": scid, "vcid": vcid}, COUNTS)
+        self.zone = zone
+        self.newest = b""
+
+
+class PacketExtractor:
+    """A frame in, the packets that end in it out, each with the frame's header beside it.
+
+    Header fields: ``scid``, ``vcid``, ``mc_frame_count``, ``vc_frame_count``; with an OCF ``ocf`` and ``clcw_…``;
+    with a secondary header ``secondary_header_data``.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.rejected: Counter[str] = Counter()
+        self.counted: Counter[str] = Counter()
+        self._options = options
+        self._witnesses = Witnesses(options.scid)
+        self._channels: dict[tuple[int, int], _Channel] = {}
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """List the frames that are missing, by virtual channel; a counter of 8 bits hides whole turns."""
+        return [gap for channel in self._channels.values() for gap in channel.track.gaps]
+
+    def feed(self, frame: bytes) -> list[Packet]:
+        """Take one frame and return the packets now complete."""
+        if len(frame) <= HEADER_OCTETS + 2 * self._options.fecf:
+            self.rejected["too_short"] += 1
+            return []
+        if self._options.fecf and not crc_matches(frame, CRC16_CCITT_FALSE, "big"):
+            self.rejected["bad_fecf"] += 1
+            return []
+        fields = HEADER.parse(frame[:HEADER_OCTETS])
+        if fields.version != VERSION:
+            self.rejected["wrong_version"] += 1
+            return []
+        believed = self._witnesses.hear(fields.scid, frame)
+        if believed is None:
+            self.rejected["wrong_scid"] += 1
+            return []
+        return [packet for each in believed for packet in self._open(each)]
+
+    def flush(self) -> list[Packet]:
+        """Return what was held back, and count the packets that were never completed."""
+        frames, strangers = self._witnesses.rest()
+        if strangers:
+            self.rejected["wrong_scid"] += strangers
+        packets = [packet for frame in frames for packet in self._open(frame)]
+        for channel in self._channels.values():
+            channel.zone.drop()
+        return packets
+
+    def _open(self, frame: bytes) -> list[Packet]:
+        options = self._options
+        fields = HEADER.parse(frame[:HEADER_OCTETS])
+        if options.vcids and fields.vcid not in options.vcids:
+            self.rejected["wrong_vcid"] += 1
+            return []
+        header: dict[str, HeaderValue] = {
+            "scid": fields.scid,
+            "vcid": fields.vcid,
+            "mc_frame_count": fields.mc_frame_count,
+            "vc_frame_count": fields.vc_frame_count,
+        }
+        end = len(frame) - 2 * options.fecf
+        begin = HEADER_OCTETS
+        if fields.ocf if options.ocf is None else options.ocf:
+            end -= operational_control.OCTETS
+            header |= operational_control.read(
+                frame[max(end, begin) :][: operational_control.OCTETS].ljust(4, b"\0")
+            )
+        if fields.secondary_header:
+            begin += (frame[begin] & 0x3F) + 1
+            header["secondary_header_data"] = frame[HEADER_OCTETS + 1 : begin]
+        if begin >= end:
+            self.rejected["too_short"] += 1
+            return []
+        channel = self._channel(fields)
+        if frame == channel.newest:
+            self.rejected["repeated_frame"] += 1
+            return []
+        channel.newest = frame
+        verdict = channel.track.take(fields.vc_frame_count)
+        service = options.services.get(str(fields.vcid), options.service)
+        if service == "vca" or fields.sync:
+            return [Packet(frame[begin:end], header)]
+        if fields.pointer == ONLY_IDLE:
+            self.counted["idle_frames"] += 1
+        return [Packet(packet, header) for packet in self._packets(channel, frame[begin:end], fields, verdict)]
+
+    def _packets(self, channel: _Channel, zone: bytes, fields: Any, verdict: Verdict) -> list[bytes]:
+        if verdict == "late":
+            # What goes on in the channel is not this frame's: only its whole packets are taken.
+            apart = PacketZone(self.rejected, self.counted, max_octets=self._options.max_packet_octets)
+            packets = apart.feed(zone, fields.pointer, unbroken=False)
+            apart.drop()
+            return packets
+        # A counter that stands still is one that is not used.
+        return channel.zone.feed(zone, fields.pointer, unbroken=verdict in ("next", "repeat"))
+
+    def _channel(self, fields: Any) -> _Channel:
+        channel = self._channels.get((fields.scid, fields.vcid))
+        if channel is None:
+            zone = PacketZone(self.rejected, self.counted, max_octets=self._options.max_packet_octets)
+            channel = self._channels[fields.scid, fields.vcid] = _Channel(fields.scid, fields.vcid, zone)
+        return channel
+
+
+def build(
+    scid: int,
+    vcid: int,
+    counts: tuple[int, int],
+    pointer: int,
+    data: bytes,
+    options: Options | None = None,
+    *,
+    ocf: bytes = b"",
+    secondary_header: bytes = b"",
+) -> bytes:
+    """Build a frame; ``counts`` are those of the master and of the virtual channel."""
+    options = options or Options()
+    header: bytes = HEADER.build(
+        {
+            "version": VERSION,
+            "scid": scid,
+            "vcid": vcid,
+            "ocf": bool(ocf),
+            "mc_frame_count": counts[0] % COUNTS,
+            "vc_frame_count": counts[1] % COUNTS,
+            "secondary_header": bool(secondary_header),
+            "sync": False,
+            "packet_order": False,
+            "segment_length": 3,
+            "pointer": pointer,
+        }
+    )
+    if secondary_header:
+        header += bytes([len(secondary_header)]) + secondary_header
+    frame = header + data + ocf
+    return append_crc(frame, CRC16_CCITT_FALSE, "big") if options.fecf else frame
+
+
+_BY02 = bytes.fromhex(
+    "08102c2d005555555555550026e790ffffffff0000000051ee65000100494e304f52590a49112900c8d743000055ff00001b56aaaaaaaaaa"
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+)
+_SMALL = bytes.fromhex("0001c0000003") + b"data" + bytes.fromhex("0001c0010001") + b"ab"
+
+EXAMPLES: Final = (
+    Example(
+        name="BY02: SCID 129, master channel 44, virtual channel 0 frame 45",
+        source="gr-satellites 327f3054 qa_by02.py, frame and expected values; it carries no packets",
+        stream=_BY02,
+        packets=(_BY02[6:],),
+        options={"service": "vca"},
+    ),
+    Example(
+        name="two packets and fill",
+        source="made from CCSDS 132.0-B-3 §4.1",
+        stream=build(129, 1, (0, 0), 0, _SMALL + bytes(20)),
+        packets=(_SMALL[:10], _SMALL[10:]),
+    ),
+    Example(
+        name="secondary header, command receiver report and error control",
+        source="made from CCSDS 132.0-B-3 §4.1.3, §4.1.5 and §4.1.6",
+        stream=build(
+            129, 1, (7, 3), 0, _SMALL, Options(fecf=True), ocf=bytes.fromhex("01200042"), secondary_header=b"\0\0\1"
+        ),
+        packets=(_SMALL[:10], _SMALL[10:]),
+        options={"fecf": True},
+    ),
+)
