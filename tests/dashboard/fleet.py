@@ -47,6 +47,9 @@ NAMES = (
     "hanbit-1", "hanbit-2", "mugunghwa", "narae-a", "narae-b", "dasol", "byeolnim", "cheoma", "garam", "haneul",
     "iseul", "jangmi", "kkachi", "miru", "onnuri", "saebyeok",
 )  # fmt: skip
+UP_NOW = ("hanbit-1", "kkachi", "cheoma")
+"""Whatever the time, these stand above the station's horizon when a fleet begins."""
+
 KINDS = (
     ("battery_voltage", "V", 7.4, 0.25, Limits(warning=Range(min=6.8, max=8.4), critical=Range(min=6.4, max=8.6))),
     ("battery_temperature", "°C", 17.0, 6.0, Limits(warning=Range(min=0, max=40), critical=Range(min=-10, max=45))),
@@ -101,11 +104,26 @@ def make_craft(number: int, parameters: int, rng: random.Random) -> Craft:
         ),
         packets=(Packet(name="beacon", parameters=tuple(fields), expected_every_s=10.0),),
     )  # fmt: skip
-    circle = sky.Circle(
-        altitude_km=rng.uniform(450, 650), inclination_deg=rng.choice([51.6, 97.5, 97.8]),
-        node_deg=rng.uniform(0, 360), phase_deg=rng.uniform(0, 360),
-    )  # fmt: skip
+    circle = make_circle(rng)
+    while slug in UP_NOW and not 10 < elevation_now_deg(circle) < 60:
+        circle = make_circle(rng)
     return Craft(slug, definition, circle, rng.uniform(0, 6.28))
+
+
+def make_circle(rng: random.Random) -> sky.Circle:
+    """Make a low orbit."""
+    return sky.Circle(
+        altitude_km=rng.uniform(450, 650),
+        inclination_deg=rng.choice([51.6, 97.5, 97.8]),
+        node_deg=rng.uniform(0, 360),
+        phase_deg=rng.uniform(0, 360),
+    )
+
+
+def elevation_now_deg(circle: sky.Circle) -> float:
+    """Elevation over the station now, the lower of now and in a minute."""
+    now_s = time.time()
+    return float(min(sky.look(circle, *PLACE, np.array([now_s, now_s + 60])).elevation_deg))
 
 
 class Fleet:

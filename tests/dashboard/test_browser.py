@@ -141,6 +141,21 @@ async def test_broker_is_killed_and_comes_back() -> None:
                     )
 
 
+async def test_page_goes_on_when_its_own_server_is_away() -> None:
+    need_browser()
+    async with EmbeddedBroker(0) as broker, publishing(broker.port) as fleet, AsyncExitStack() as serving:
+        served = await serving.enter_async_context(dashboard(broker.port))
+        window = await serving.enter_async_context(chromium(served.address))
+        await fleet.report(fleet.crafts["hanbit-1"])
+        await window.page.locator(".card .value").first.wait_for(timeout=5000)
+        await window.until("performance.getEntriesByName(location.origin + '/tiles/station/sources.js').length > 0")
+        await served.__aexit__(None, None, None)
+        await window.page.locator("#notice", has_text="broker is away").wait_for(timeout=3000)
+        for view in VIEWS:
+            await window.view(view)
+            assert await window.page.locator("#view section").count() > 0
+
+
 async def test_station_that_died_is_said_to_be_offline_and_its_satellites_look_so() -> None:
     async with everything() as (window, fleet):
         will = payloads.status_message(

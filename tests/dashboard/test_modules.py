@@ -65,6 +65,28 @@ async def test_limits_become_zones_as_xtce_means_them() -> None:
     assert found[5] == "warning outside 0 … 40 V; critical outside -10 … 45 V"
 
 
+async def test_elements_of_repeated_parameters_are_described_by_what_is_repeated() -> None:
+    found = await run(
+        """
+        const { describe } = await load("parameters");
+        const parameters = {
+          temperature_deg_c: { name: "temperature", unit: "degC", elements: ["battery", "panel"] },
+          cell: { name: "cell", count: 2, parameters: { voltage_v: { name: "voltage", unit: "V" } } },
+          rate_deg_s: { name: "rate", unit: "deg/s", count: 3 },
+        };
+        const satellite = { schema: { data: { packets: { beacon: { parameters } } } } };
+        const keys = ["temperature_panel_deg_c", "cell_1_voltage_v", "rate_2_deg_s", "other"];
+        return keys.map(key => describe(satellite, "beacon", key)).map(it => [it.name, it.unit, it.described]);
+        """
+    )
+    assert found == [
+        ["temperature_panel", "°C", True],
+        ["cell_1_voltage", "V", True],
+        ["rate_2", "°/s", True],
+        ["other", "", False],
+    ]
+
+
 async def test_times_are_utc_and_countdowns_have_a_sign() -> None:
     found = await run(
         """

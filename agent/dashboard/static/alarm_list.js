@@ -3,7 +3,7 @@
 import { byUrgency, isAcknowledged } from "./attention.js";
 import { acknowledge, operator, reset, setOperator, shelve, unshelve } from "./commands.js";
 import { arrange, element, keyed, setClass, setHidden, setText, setTitle } from "./dom.js";
-import { format, limitsOf } from "./parameters.js";
+import { format, limitsOf, written } from "./parameters.js";
 import { setSign, sign } from "./severity.js";
 import { ago, bothClocks, utc } from "./time.js";
 
@@ -87,7 +87,7 @@ class Row {
       setText(this._where, alarm.satellite.name);
       this._where.href = `#satellite/${alarm.satellite.slug}`;
     }
-    setText(this._what, `${data.level}: ${label} ${format(data.value)}${data.unit ? ` ${data.unit}` : ""}`);
+    setText(this._what, `${data.level}: ${label} ${format(data.value)}${data.unit ? ` ${written(data.unit)}` : ""}`);
     setTitle(this._what, data.limit ? `limit: ${data.limit}` : "");
     const since = data.triggered_ts ?? data.ts;
     const state = {

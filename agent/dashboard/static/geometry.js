@@ -28,14 +28,16 @@ const toAngles = ([x, y, z]) => [((Math.atan2(y, x) / RAD) + 360) % 360, Math.as
 
 /**
  * The path of a pass through its three published directions (AOS, TCA, LOS): the small circle through them, as
- * [[azimuth, elevation], …]. Null when one is missing.
+ * [[azimuth, elevation], …]. A pass that began before it was predicted has no AOS: `here`, [azimuth, elevation] of now,
+ * stands for it. Null when a direction is missing.
  */
-export function passPath(pass, steps = 48) {
+export function passPath(pass, here = null, steps = 48) {
   const { aos_azimuth_deg: rise, tca_azimuth_deg: top, los_azimuth_deg: set, max_elevation_deg: high } = pass;
-  if (![rise, top, set, high].every(Number.isFinite)) return null;
-  const [a, b, c] = [fromAngles(rise, 0), fromAngles(top, high), fromAngles(set, 0)];
+  const begin = Number.isFinite(rise) ? [rise, 0] : here;
+  if (!begin || ![...begin, top, set, high].every(Number.isFinite)) return null;
+  const [a, b, c] = [fromAngles(...begin), fromAngles(top, high), fromAngles(set, 0)];
   const normal = cross(minus(b, a), minus(c, a));
-  if (Math.hypot(...normal) < 1e-9) return [[rise, 0], [top, high], [set, 0]];
+  if (Math.hypot(...normal) < 1e-9) return [begin, [top, high], [set, 0]];
   const axis = unit(normal);
   const centre = times(axis, dot(axis, a));
   const first = minus(a, centre);

@@ -8,7 +8,7 @@ import { Connection } from "./connection.js";
 import { Painter } from "./paint.js";
 import { Store } from "./store.js";
 import { now } from "./time.js";
-import { View } from "./view.js";
+import { load, View } from "./view.js";
 
 const query = new URLSearchParams(location.search);
 
@@ -51,6 +51,7 @@ class Page {
   async start() {
     this.connection.open();
     await this._routed();
+    for (const [view] of VIEWS) await load(view, this.settings.tiles[view] ?? []);
   }
 
   repaint() {
@@ -86,7 +87,7 @@ class Page {
     const same = this._view?.name === route.view;
     this.route = route;
     if (!same) {
-      this._opening = this._opening.then(() => this._open(route.view));
+      this._opening = this._opening.then(() => this._open(route.view)).catch((error) => this._notOpened(error));
       await this._opening;
     }
     this.painter.now();
@@ -97,6 +98,11 @@ class Page {
     this._view = null;
     this._view = await View.open(view, this.settings.tiles[view] ?? [], this, this._main);
     scrollTo(0, 0);
+  }
+
+  _notOpened(error) {
+    console.error(error);
+    this._main.textContent = "This view could not be loaded: the web server is away. Reload the page when it is back.";
   }
 
   _draw() {

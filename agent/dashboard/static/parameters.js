@@ -4,6 +4,11 @@ import { LEVELS } from "./severity.js";
 
 const ENVELOPE = new Set(["ts", "generated_ts", "satellite", "norad", "packet", "downlink", "marking", "archive", "seq", "prev", "boot"]);
 
+const WRITTEN = { degC: "°C", degF: "°F", deg: "°", "deg/s": "°/s", ohm: "Ω" };
+
+/** A unit as people write it. */
+export const written = (unit) => WRITTEN[unit] ?? unit;
+
 const noParameters = Object.freeze({});
 
 /** What describes each key of a packet: from the schema, or only the key itself where it says nothing. */
@@ -15,7 +20,7 @@ export function describe(satellite, packet, key) {
     key,
     name,
     label: name.replaceAll("_", " "),
-    unit: known?.unit ?? "",
+    unit: written(known?.unit ?? ""),
     description: known?.description ?? "",
     headline: known?.headline === true,
     limits: known?.limits ?? null,
@@ -23,11 +28,14 @@ export function describe(satellite, packet, key) {
   };
 }
 
-/** Find what describes an element of something repeated (`cell_3_voltage_v`): its number stands in the name. */
+/** Find what describes an element of something repeated: its number (`cell_3_voltage_v`) or name stands in the key. */
 function repeated(described, key) {
   for (const [base, parameter] of Object.entries(described)) {
     const name = parameter.name ?? base;
     if (!key.startsWith(`${name}_`)) continue;
+    const suffix = base.slice(name.length);
+    const element = parameter.elements?.find((item) => key === `${name}_${item}${suffix}`);
+    if (element) return { ...parameter, name: `${name}_${element}` };
     const match = key.slice(name.length + 1).match(/^(\d+)_?(.*)$/);
     if (!match) continue;
     const [, number, inner] = match;
@@ -74,6 +82,12 @@ export function isStale(satellite, packet, entry, nowMs) {
   const limit = staleAfterMs(satellite, packet);
   if (satellite.health?.data.stale_packets?.includes(packet)) return true;
   return limit !== null && entry.ts !== null && nowMs - entry.ts > limit;
+}
+
+/** How old a pass's elements are now, in days: the pass says how old they will be at its height. Null: unknown. */
+export function elementAge(pass, nowMs) {
+  if (!Number.isFinite(pass?.element_age_d)) return null;
+  return Math.max(0, pass.element_age_d - Math.max(0, (pass.tca_ts ?? nowMs) - nowMs) / 86_400_000);
 }
 
 /** A value as it is read: five significant digits, steady in width; `—` for none. */

@@ -9,7 +9,8 @@ import { element } from "./dom.js";
 
 const loaded = new Map();
 
-async function load(view, names) {
+/** Load a view's tiles; loading all views at the start lets the page go on when its server is away. */
+export async function load(view, names) {
   if (!loaded.has(view)) {
     const modules = await Promise.all(names.map((name) => import(`./tiles/${view}/${name}`)));
     loaded.set(view, modules.sort((one, other) => one.order - other.order));

@@ -3,7 +3,7 @@
 import { attention, GROUPS, worstLevel } from "../../attention.js";
 import { arrange, element, keyed, setClass, setData, setHidden, setText, setTitle } from "../../dom.js";
 import { LimitBar } from "../../limit_bar.js";
-import { describe, format, headlines, isStale } from "../../parameters.js";
+import { describe, format, headlines, isStale, written } from "../../parameters.js";
 import { authenticityLevel, authenticityWord, linkLevel, linkWord, setSign, sign } from "../../severity.js";
 import { Sparkline } from "../../sparkline.js";
 import { ago, bothClocks, countdown, utc } from "../../time.js";
@@ -16,6 +16,8 @@ export const size = "full";
 const RANK_MS = 2000;
 /** A satellite or an alarm that is new does not wait so long. */
 const NEW_MS = 250;
+/** Tiles are larger when there are few, and say less when there are many. */
+const FEW = 6;
 const MANY = 40;
 
 export function create(page) {
@@ -37,6 +39,7 @@ export function create(page) {
   const fitted = new ResizeObserver(() => fit());
   fitted.observe(root);
   const cards = new Map();
+  let fittedWidth = 0;
   let rankedMs = 0;
   let known = 0;
   let alarmsKnown = 0;
@@ -74,10 +77,8 @@ export function create(page) {
     if (!held || searched || ordered.some((card) => !card.element.isConnected)) place();
     searched = false;
     const dense = ranked.length > MANY;
-    if (root.classList.contains("dense") !== dense) {
-      setClass(root, "dense", dense);
-      fit();
-    }
+    setClass(root, "dense", dense);
+    fit();
     setText(counts, `${found.length} satellites · ${page.store.stations.size} ${page.store.stations.size === 1 ? "station" : "stations"}`);
     setHidden(empty, found.length > 0);
     setText(empty, page.store.satellites.size ? "No satellite is called that." : "No satellite heard of yet. Waiting for a station's messages …");
@@ -85,10 +86,12 @@ export function create(page) {
 
   function fit() {
     const letters = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    const [least, gap] = root.classList.contains("dense") ? [14 * letters, 0.45 * letters] : [18 * letters, 0.6 * letters];
+    const dense = root.classList.contains("dense");
+    const gap = (dense ? 0.45 : 0.6) * letters;
+    const least = (dense ? 14 : ordered.length <= FEW ? 23 : 18) * letters;
     const columns = Math.max(1, Math.floor((root.clientWidth + gap) / (least + gap)));
     const width = Math.floor((root.clientWidth - gap * (columns - 1)) / columns);
-    root.style.setProperty("--card", `${width}px`);
+    if (width !== fittedWidth) root.style.setProperty("--card", `${(fittedWidth = width)}px`);
   }
 
   function place() {
@@ -184,7 +187,7 @@ class Card {
 }
 
 function why(satellite, level, alarm, health) {
-  if (alarm) return `${alarm.data.level}: ${String(alarm.data.parameter).replaceAll("_", " ")} ${format(alarm.data.value)} ${alarm.data.unit ?? ""}`.trim();
+  if (alarm) return `${alarm.data.level}: ${String(alarm.data.parameter).replaceAll("_", " ")} ${format(alarm.data.value)} ${written(alarm.data.unit ?? "")}`.trim();
   if (health?.authenticity === "suspect") return "may not be who it says it is";
   if (health?.stale_packets?.length) return `${health.stale_packets.join(", ")} overdue`;
   const evidence = satellite.link?.data.evidence?.[0];
@@ -231,6 +234,7 @@ class Headline {
     setText(this._unit, about.unit);
     setTitle(this.element, `${about.description || about.label}\nreceived ${bothClocks(entry.ts)}`);
     const numeric = typeof value === "number";
+    setClass(this.element, "textual", !numeric);
     this._bar.draw(about.limits, about.unit, value);
     this._line.element.hidden = !numeric;
     this._line.rule = about.limits;

@@ -2,6 +2,7 @@
 
 import { inView, worstLevel } from "../../attention.js";
 import { element, facts, setClass, setText, setTitle } from "../../dom.js";
+import { elementAge } from "../../parameters.js";
 import { SatelliteChoice } from "../../satellite_choice.js";
 import { authenticityLevel, authenticityWord, linkLevel, linkWord, setSign, sign } from "../../severity.js";
 import { ago, bothClocks, countdown, utc } from "../../time.js";
@@ -70,8 +71,8 @@ export function create(page) {
     else if (next) pass.set("unknown", `${countdown(next.aos_ts, nowMs)} to AOS · ${next.max_elevation_deg?.toFixed(0)}°`, `AOS ${bothClocks(next.aos_ts)}`);
     else pass.set("unknown", "none known");
     const at = satellite.orbit?.data;
-    const age = at?.element_age_d ?? next?.element_age_d;
-    orbit.set(age === undefined ? "unknown" : age > 7 ? "warning" : age > 3 ? "watch" : "normal", age === undefined ? "no elements known" : `elements ${age.toFixed(1)} d old${at ? ` · ${at.altitude_km?.toFixed(0)} km high` : ""}`, at ? `at ${utc(at.ts, nowMs)} UTC` : "");
+    const age = at ? Math.max(0, at.element_age_d) : elementAge(next, nowMs);
+    orbit.set(age === null ? "unknown" : age > 7 ? "warning" : age > 3 ? "watch" : "normal", age === null ? "no elements known" : `elements ${age.toFixed(1)} d old${at ? ` · ${at.altitude_km?.toFixed(0)} km high` : ""}`, at ? `at ${utc(at.ts, nowMs)} UTC` : "");
     const mark = satellite.schema?.data.marking ?? said?.marking;
     marking.set(mark ? "normal" : "unknown", mark ?? "not marked");
     setClass(list, "stale", page.store.stations.get(satellite.health?.station ?? "")?.online === false);

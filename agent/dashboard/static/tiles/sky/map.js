@@ -18,12 +18,11 @@ const MOST_TRACKS = 8;
 
 let rings = null;
 
-async function loadCoast(then) {
-  if (rings) return;
-  const topology = await (await fetch(new URL("../../vendor/world-atlas-2.0.2/land-110m.json", import.meta.url))).json();
-  rings = topologyRings(topology);
-  then();
-}
+/** The coast is loaded with the module. Without it the map shows everything else. */
+const coastline = fetch(new URL("../../vendor/world-atlas-2.0.2/land-110m.json", import.meta.url))
+  .then((answer) => answer.json())
+  .then((topology) => (rings = topologyRings(topology)))
+  .catch((error) => console.error("no coastline", error));
 
 export function create(page) {
   const canvas = element("canvas.map", { role: "img" });
@@ -32,7 +31,7 @@ export function create(page) {
   let groundFor = "";
   let drawnMs = 0;
   canvas.addEventListener("resized", () => ((drawnMs = 0), page.repaint()));
-  loadCoast(() => page.repaint());
+  coastline.then(() => page.repaint());
 
   /** Sea and land change with the theme and the size only: drawn once and copied. */
   function groundFitting(width, height, scale) {

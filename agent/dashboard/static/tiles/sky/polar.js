@@ -101,7 +101,8 @@ function paint(context, store, station, up, coming, nowMs) {
   up.forEach(({ satellite, data }, index) => {
     const ink = INKS[index % INKS.length];
     const pass = store.passes().find((item) => item.satellite === satellite.slug && item.station === station.name && (item.los_ts ?? 0) > nowMs && (item.aos_ts ?? 0) <= nowMs);
-    if (pass) path(context, at, passPath(pass), ink, [2, 4]);
+    const rising = pass && pass.tca_ts > nowMs ? [data.azimuth_deg, data.elevation_deg] : null;
+    if (pass) path(context, at, passPath(pass, rising), ink, [2, 4]);
     const trail = satellite.trail.filter((point) => point.station === station.name && nowMs - point.ts < TRAIL_MS && point.elevation_deg > 0);
     path(context, at, trail.map((point) => [point.azimuth_deg, point.elevation_deg]), ink, ink[1]);
     const [x, y] = at(data.azimuth_deg, data.elevation_deg);

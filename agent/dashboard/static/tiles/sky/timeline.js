@@ -49,7 +49,7 @@ export function create(page) {
     }
     const shown = [...lines].slice(0, MOST_ROWS);
     const overlaps = passes.filter((pass) => pass.overlaps.length).length;
-    setText(said, passes.length ? `${passes.length} passes of ${lines.size} satellites${several ? " and stations" : ""}; ${overlaps ? `${overlaps} overlap at one station (hatched)` : "none overlap"}${lines.size > MOST_ROWS ? `; the first ${MOST_ROWS} rows are shown` : ""}` : "No pass is known in this time.");
+    setText(said, passes.length ? `${passes.length} passes in ${lines.size} ${lines.size === 1 ? "row" : "rows"}; ${overlaps ? `${overlaps} overlap at one station (hatched)` : "none overlap"}${lines.size > MOST_ROWS ? `; the first ${MOST_ROWS} rows are shown` : ""}` : "No pass is known in this time.");
     drawTicks(ticks, from, to, hours);
     present.style.left = `calc(var(--names) + (100% - var(--names)) * ${((nowMs - from) / (to - from)).toFixed(5)})`;
     present.hidden = !passes.length;

@@ -1,6 +1,7 @@
 // What works and what does not, in the order in which it hurts: receiving, keeping, publishing, time, passes.
 
 import { element, setClass, setText, setTitle } from "../../dom.js";
+import { elementAge } from "../../parameters.js";
 import { setSign, sign } from "../../severity.js";
 import { ago, bothClocks, browserAheadMs, span, utc } from "../../time.js";
 
@@ -115,13 +116,13 @@ function time({ data, known }) {
 
 function passes({ station, data, nowMs }) {
   const coming = (station.passes?.data.passes ?? []).filter((pass) => (pass.los_ts ?? Infinity) > nowMs);
-  const ages = coming.map((pass) => pass.element_age_d).filter(Number.isFinite);
+  const ages = coming.map((pass) => elementAge(pass, nowMs)).filter(Number.isFinite);
   const oldest = ages.length ? Math.max(...ages) : null;
   if (!station.passes && data.satellites_with_elements === undefined) return ["unknown", "unknown", "no prediction has been published"];
   const missing = Number.isFinite(data.satellites) ? data.satellites - (data.satellites_with_elements ?? 0) : 0;
   const level = oldest === null ? "unknown" : oldest > 7 ? "warning" : oldest > 3 || missing > 0 ? "watch" : "normal";
   const headline = oldest === null ? "no pass predicted" : `elements up to ${oldest.toFixed(1)} d old`;
-  return [level, headline, `${coming.length} passes ahead${missing > 0 ? ` · ${missing} satellites without elements` : ""}`];
+  return [level, headline, `${coming.length} passes ahead${missing > 0 ? ` · ${missing} ${missing === 1 ? "satellite" : "satellites"} without elements` : ""}`];
 }
 
 function computer({ data, known }) {
