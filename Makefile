@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TEST_DATA ?= $(GSAGENT_TEST_DATA)
 
-.PHONY: help setup setup-dev run test test-slow check format bench hil docs lock arm clean
+.PHONY: help setup setup-dev run test test-slow check format bench hil faults docs lock arm clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -63,6 +63,10 @@ bench: setup-dev  ## measure: ratios against named peers, in one run
 
 hil: setup-dev  ## against hardware-shaped peers: real broker, ptys, servers
 	$(BIN)/python -m pytest -q -m hil hil_tests
+
+faults: setup-dev  ## the long fault tests: 200 kills, every write and sync, damaged archives
+	GSAGENT_KILLS=200 GSAGENT_WRITER_BATCHES=12 $(BIN)/python -m pytest -q -m hil hil_tests
+	$(BIN)/python -m pytest -q -m slow tests/sinks
 
 docs: setup-dev  ## write the generated parts of docs/
 	$(BIN)/python docs/generate.py

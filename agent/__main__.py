@@ -6,6 +6,8 @@ failed, 2 wrong usage or configuration.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import re
 import signal
@@ -59,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     if parsed.command in ("run", "demo", "simulate", "archive", "doctor"):
         set_up_logging(parsed.log_level)
+        # What is there at the end needs no search for cycles: it all goes at once.
+        atexit.register(gc.freeze)
     try:
         code: int = load_command(parsed.command).run(parsed)
         sys.stdout.flush()

@@ -18,7 +18,7 @@ import msgspec
 
 from agent import definitions
 from agent.definitions import Definition, Satellite, StationFile
-from agent.errors import AgentError, ConfigError
+from agent.errors import ConfigError
 
 MAX_FILE_OCTETS = 4 * 1024 * 1024
 
@@ -319,15 +319,3 @@ def _check_names(config: StationConfig) -> None:
                 where=config.place(f"passes.elements[{index}]"),
                 mend="put a TLE or OMM file there",
             )
-
-
-def read_secret(path: Path) -> str:
-    """Read a password file: its first line; refuses a file that others may read. Raises ``AgentError``."""
-    try:
-        mode = path.stat().st_mode
-        if mode & 0o077:
-            raise AgentError(f"{path}: others may read this secret (mode {mode & 0o777:o}); chmod 600 {path}")
-        first = path.read_text(encoding="utf-8").splitlines()
-    except OSError as exc:
-        raise AgentError(f"{path}: cannot be read: {exc.strerror}") from exc
-    return first[0].strip() if first else ""

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agent import dsp
 from agent.definitions import Downlink as Downlink_
 from agent.definitions import ProtocolChoice
 from agent.downlink import Downlink, FrameReader, Transmitter, make_frame
@@ -29,10 +30,6 @@ NOBODY = Transmitter(
     ),
 )
 """Who sent a frame that no configured satellite claims."""
-
-CHANNEL_BAUDS = 3.0
-CHANNEL_MARGIN_HZ = 4000.0
-"""A channel is this many baud rates wide, and a margin for the transmitter's and the tuner's frequency errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +249,10 @@ class Receiver:
             downlink = transmitter.downlink
             # A recording that does not know its centre was made at the downlink's.
             offset_hz = downlink.frequency_hz - center_hz if center_hz else 0.0
-            bandwidth_hz = min(CHANNEL_BAUDS * downlink.baudrate_bd + CHANNEL_MARGIN_HZ, sample_rate_hz)
+            wanted_hz = dsp.channel_bandwidth_hz(
+                downlink.modulation, downlink.baudrate_bd, downlink.modulation_options
+            )
+            bandwidth_hz = min(wanted_hz, sample_rate_hz)
             if abs(offset_hz) + bandwidth_hz / 2 > sample_rate_hz / 2:
                 outside.append(f"{transmitter.slug}/{downlink.name}")
                 continue

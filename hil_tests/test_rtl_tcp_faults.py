@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from agent.simulator.play import Playing
@@ -23,8 +24,10 @@ FIRST_FRAME_S = 20.0  # kernels may have to be compiled
 
 @contextlib.asynccontextmanager
 async def playing() -> AsyncIterator[Playing]:
-    """Play the demo: DEMOSAT's beacon every 2.5 s over rtl_tcp."""
-    async with Playing(load_scenario("demo")) as scene:
+    """Play the demo's transmitters without its sky: DEMOSAT's beacon every 2.5 s over rtl_tcp, always up."""
+    scenario = load_scenario("demo")
+    at_rest = scenario._replace(file=msgspec.structs.replace(scenario.file, station=None))
+    async with Playing(at_rest) as scene:
         task = asyncio.create_task(scene.play())
         try:
             yield scene

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent import config
-from agent.errors import AgentError, ConfigError
+from agent.errors import ConfigError
 
 STATION = """\
 satellites = ["testsat"]
@@ -113,17 +113,6 @@ def test_two_brokers_of_one_name_are_refused(folder: Path) -> None:
     file.write_text(STATION + "\n[[broker]]\n\n[[broker]]\nport = 1884\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="two brokers are called 'local'"):
         config.load_station_config(file)
-
-
-def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "password"
-    file.write_text("hunter2\n", encoding="utf-8")
-    file.chmod(0o644)
-    with pytest.raises(AgentError, match="chmod 600") as caught:
-        config.read_secret(file)
-    assert "hunter2" not in str(caught.value)
-    file.chmod(0o600)
-    assert config.read_secret(file) == "hunter2"
 
 
 def test_places_are_found_through_arrays_and_nested_tables() -> None:

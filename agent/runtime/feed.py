@@ -63,6 +63,7 @@ class Feed:
         spectrum: Callable[[Feed, IqBlock | AudioBlock, list[float]], None] | None = None,
         lossless: bool = False,
         octets: bool = False,
+        longest_wait_s: float = 5.0,
     ) -> None:
         self.source_id = source_id
         self.receiver = receiver
@@ -73,6 +74,7 @@ class Feed:
         self._spectrum = spectrum
         self._spectrum_until_s = 0.0
         self._spectrum_due_s = 0.0
+        self._longest_wait_s = longest_wait_s
         self._lost = 0
         self.octets = octets
         self._channel: Channel[Block] = Channel(
@@ -81,7 +83,7 @@ class Feed:
 
     async def read(self) -> None:
         """Read until the source is exhausted, reopening it whenever it is lost; cancelled at shutdown."""
-        backoff = Backoff(first_s=0.25, max_s=30.0)
+        backoff = Backoff(first_s=0.25, max_s=self._longest_wait_s)
         try:
             while True:
                 try:

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ from agent.sources import OctetTable, SourceTable, make_source, read_table
 log = logging.getLogger("agent")
 
 STATION_EVERY_S = 10.0
-DRAIN_S = 2.0
+DRAIN_S = 1.5
+SETTLE_S = 0.8
 """How long shutdown waits for what is already received to reach the archive."""
 
 MAX_PENDING_WRITES = 64
@@ -193,6 +194,9 @@ class Agent:
                 log.warning("not everything received could be kept within %.0f s", DRAIN_S)
                 for task in receivers:
                     task.cancel()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_S):
+                    await asyncio.gather(*(publisher.settled() for publisher in self.announcer.publishers))
             for task in publishing:
                 task.cancel()
 
@@ -337,13 +341,15 @@ class Agent:
         )
         return Feed(
             options.id,
-            lambda: make_source(table, place)[1],
+            lambda: make_source(table, place, folder=self.config.path.parent)[1],
             receiver,
             self._take,
             changed=self.announcer.source,
             spectrum=self.announcer.spectrum,
             lossless=options.kind == "recording",
             octets=octets,
+            # A port that is back is read again within two seconds, a server within five.
+            longest_wait_s=2.0 if options.kind == "serial_port" else 5.0,
         )
 
     def _transmitters(self, options: SourceTable) -> list[Transmitter]:
