@@ -1,0 +1,205 @@
+"""Cubesat Space Protocol, versions 1 and 2: the header taken off and what the flags promise checked.
+
+::
+
+    v1   priority  source  destination  destination port  source port  flags 8
+         2         5       5            6                 6            reserved 3 · fragment, HMAC, XTEA, RDP, CRC
+    v2   priority  destination  source  destination port  source port  flags 6
+         2         14           14      6                 6            reserved 1 · fragment, HMAC, XTEA, RDP, CRC
+
+    header 4 or 6 │ data │ [RDP header 5] │ [HMAC 4] │ [CRC-32C 4]
+
+The CRC is Castagnoli's, high octet first, over the data (GOMX-3) or over header and data (Suomi-100, and libcsp 2):
+either is taken. An HMAC cannot be checked without its key: it is taken off and shown. Encrypted data (XTEA) come
+out as they are, marked. Some satellites set no CRC flag and send one, or the reverse: ``crc`` overrules it. Where a
+codeword of RS(255,223) stands behind AX.25 (the SNUGLITE family), put ``reed_solomon_block`` between ``ax25`` and
+this.
+
+Source: libcsp's documentation (protocol stack, "CSP header") and its published field widths; the CRC's two
+coverages from real frames. Priorities: 0 critical, 1 high, 2 normal, 3 low.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final, Literal
+
+import msgspec
+from construct import BitsInteger, BitStruct, Construct, Flag
+
+from firmware_protocols.coding.crc import CRC32C, append_crc, crc_matches
+from firmware_protocols.interface import Example, HeaderValue, Packet
+
+FLAGS: Final = (
+    "fragmented" / Flag,
+    "hmac" / Flag,
+    "xtea" / Flag,
+    "rdp" / Flag,
+    "crc" / Flag,
+)
+HEADER_1: Construct = BitStruct(
+    "priority" / BitsInteger(2),
+    "source" / BitsInteger(5),
+    "destination" / BitsInteger(5),
+    "destination_port" / BitsInteger(6),
+    "source_port" / BitsInteger(6),
+    "reserved" / BitsInteger(3),
+    *FLAGS,
+)
+HEADER_2: Construct = BitStruct(
+    "priority" / BitsInteger(2),
+    "destination" / BitsInteger(14),
+    "source" / BitsInteger(14),
+    "destination_port" / BitsInteger(6),
+    "source_port" / BitsInteger(6),
+    "reserved" / BitsInteger(1),
+    *FLAGS,
+)
+CRC_OCTETS: Final = 4
+HMAC_OCTETS: Final = 4
+RDP_OCTETS: Final = 5
+
+SHOWN: Final = (
+    "priority",
+    "source",
+    "destination",
+    "destination_port",
+    "source_port",
+    "fragmented",
+    "hmac",
+    "xtea",
+    "rdp",
+)
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which version; ``octet_order`` is ``little`` where the header's octets are sent in reverse.
+
+    ``crc`` says whether there is one: as the ``flag`` says, ``always``, ``never``, or ``present`` when it fits.
+    """
+
+    version: Literal[1, 2] = 1
+    octet_order: Literal["big", "little"] = "big"
+    crc: Literal["flag", "always", "never", "present"] = "flag"
+
+
+class PacketExtractor:
+    """A CSP packet in, its data out.
+
+    Header fields: those of the layout (``crc`` says that one was there and good), ``hmac_tag`` and ``rdp_header``
+    where there are such.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.rejected: Counter[str] = Counter()
+        self._options = options
+        self._layout = HEADER_1 if options.version == 1 else HEADER_2
+        self._octets = 4 if options.version == 1 else 6
+
+    def feed(self, frame: bytes) -> list[Packet]:
+        """Take one packet apart."""
+        if len(frame) < self._octets:
+            self.rejected["too_short"] += 1
+            return []
+        head, data = frame[: self._octets], frame[self._octets :]
+        if self._options.octet_order == "little":
+            head = head[::-1]
+        fields = self._layout.parse(head)
+        header: dict[str, HeaderValue] = {name: fields[name] for name in SHOWN}
+        checked = self._check(head, data, flagged=fields.crc)
+        if checked is None:
+            return []
+        header["crc"] = checked
+        if checked:
+            data = data[:-CRC_OCTETS]
+        for name, octets, there in (("hmac_tag", HMAC_OCTETS, fields.hmac), ("rdp_header", RDP_OCTETS, fields.rdp)):
+            if there and not (name == "rdp_header" and fields.xtea):
+                if len(data) < octets:
+                    self.rejected["too_short"] += 1
+                    return []
+                header[name], data = data[-octets:], data[:-octets]
+        return [Packet(data, header)]
+
+    def _check(self, head: bytes, data: bytes, *, flagged: bool) -> bool | None:
+        """Say whether there is a good CRC; ``None`` when there should be one and it is missing or bad."""
+        wanted = self._options.crc
+        if wanted == "never" or (wanted == "flag" and not flagged):
+            return False
+        if len(data) >= CRC_OCTETS and (
+            crc_matches(data, CRC32C, "big") or crc_matches(head + data, CRC32C, "big")
+        ):
+            return True
+        if wanted == "present":
+            return False
+        self.rejected["bad_crc" if len(data) >= CRC_OCTETS else "too_short"] += 1
+        return None
+
+    def flush(self) -> list[Packet]:
+        """Return nothing: no packet waits for another."""
+        return []
+
+
+def build(
+    data: bytes,
+    options: Options | None = None,
+    *,
+    source: int,
+    destination: int,
+    ports: tuple[int, int] = (0, 0),
+    priority: int = 2,
+    crc: bool = False,
+) -> bytes:
+    """Build a packet; ``ports`` are the destination's and the source's."""
+    options = options or Options()
+    fields = {
+        "priority": priority,
+        "source": source,
+        "destination": destination,
+        "destination_port": ports[0],
+        "source_port": ports[1],
+        "reserved": 0,
+        "fragmented": False,
+        "hmac": False,
+        "xtea": False,
+        "rdp": False,
+        "crc": crc,
+    }
+    header: bytes = (HEADER_1 if options.version == 1 else HEADER_2).build(fields)
+    behind = append_crc(data, CRC32C, "big") if options.version == 1 else append_crc(header + data, CRC32C, "big")
+    if crc:
+        data = behind if options.version == 1 else behind[len(header) :]
+    return (header if options.octet_order == "big" else header[::-1]) + data
+
+
+_1KUNS_PF = bytes.fromhex("8292a50010b29999986567666607030005f368b210000065650a300000590303020266be0923")
+_GOMX_3 = bytes.fromhex("8aa8c101000102030405060708090a0b0c0d0e0f10111213cc79ebe6")
+
+EXAMPLES: Final = (
+    Example(
+        name="GOMX-3, CRC good",
+        source="recording gomx_3.wav of daniestevez/satellite-recordings 952ddfe5",
+        stream=_GOMX_3,
+        packets=(_GOMX_3[4:-4],),
+    ),
+    Example(
+        name="1KUNS-PF, whose CRC covers the header and has no flag",
+        source="recording 1kuns_pf.wav of daniestevez/satellite-recordings 952ddfe5",
+        stream=_1KUNS_PF,
+        packets=(_1KUNS_PF[4:-4],),
+        options={"crc": "always"},
+    ),
+    Example(
+        name="version 2 from node 300 to node 5000, CRC over header and data",
+        source="made from libcsp's documented layout",
+        stream=build(b"status", Options(version=2), source=300, destination=5000, ports=(10, 33), crc=True),
+        packets=(b"status",),
+        options={"version": 2},
+    ),
+    Example(
+        name="the header's octets reversed",
+        source="the GOMX-3 header with its octets in the other order",
+        stream=_GOMX_3[3::-1] + _GOMX_3[4:],
+        packets=(_GOMX_3[4:-4],),
+        options={"octet_order": "little"},
+    ),
+)
