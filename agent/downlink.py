@@ -231,6 +231,7 @@ class _Stream:
     starts: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
     blocks: deque[SymbolBlock] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
     newest: SymbolBlock | None = None
+    frames: int = 0
 
     def remember(self, block: SymbolBlock) -> None:
         self.starts.append(self.fed)
@@ -315,6 +316,7 @@ class Downlink:
     def _records(self, found: list[tuple[_Stream, LinkFrame]]) -> list[Record]:
         timed = []
         for stream, link_frame in found:
+            stream.frames += 1
             block, inside = stream.at(link_frame.offset)
             start_utc_ns = block.start_utc_ns + round(inside / block.baudrate_bd * NS_PER_S)
             span_ns = round(link_frame.span / block.baudrate_bd * NS_PER_S)
