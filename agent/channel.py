@@ -92,7 +92,7 @@ class Backoff:
 
     def next_s(self) -> float:
         """Return how long to wait now, and double the next."""
-        wait_s = self._next_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        wait_s = self._next_s * random.uniform(0.5, 1.0)
         self._next_s = min(self.max_s, self._next_s * 2)
         return wait_s
 

@@ -277,14 +277,15 @@ class Downlink:
     def rejected(self) -> Counter[str]:
         """Count what was refused, by reason.
 
-        Hypotheses see the same signal, so a deframer's reason counts as often as in the hypothesis that saw it
-        most, not once for each.
+        Hypotheses see the same signal, and what one refuses another may have found whole: the deframer that
+        gave the most frames is believed, of several such the one that refused least.
         """
-        total = self.reader.rejected
-        per_reason: Counter[str] = Counter()
-        for stream in self._streams.values():
-            per_reason |= stream.deframer.rejected
-        return total + per_reason
+        best = min(
+            self._streams.values(),
+            key=lambda stream: (-stream.frames, stream.deframer.rejected.total()),
+            default=None,
+        )
+        return self.reader.rejected + (best.deframer.rejected if best is not None else Counter())
 
     def feed(self, block: IqBlock | AudioBlock) -> list[Record]:
         """Take a block and return what it completed."""
