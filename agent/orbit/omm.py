@@ -9,6 +9,7 @@ Source: CCSDS 502.0-B-3 §4 (OMM), 505.0-B-3 (XML); CelesTrak "GP data formats" 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -274,3 +275,57 @@ def write_kvn(elements: MeanElements, *, created_utc_ns: UtcNs, originator: str)
     }
     lines = [f"{key} = {value}" for key, value in {**header, **to_message(elements)}.items()]
     return "\n".join(lines) + "\n"
+
+
+def _values(elements: MeanElements, *, without: tuple[str, ...] = ()) -> dict[str, str]:
+    return {key: value for key, value in to_message(elements).items() if key not in without}
+
+
+CELESTRAK_LEAVES_OUT = ("CENTER_NAME", "REF_FRAME", "TIME_SYSTEM", "MEAN_ELEMENT_THEORY")
+"""Keywords that the JSON and CSV of CelesTrak do not carry: they are the same for every set."""
+_WORDS = ("OBJECT_NAME", "OBJECT_ID", "EPOCH", "CLASSIFICATION_TYPE")
+_METADATA = ("OBJECT_NAME", "OBJECT_ID", *CELESTRAK_LEAVES_OUT)
+_MEAN = ("EPOCH", "MEAN_MOTION", *REQUIRED[1:6])
+
+
+def write_csv(sets: Iterable[MeanElements]) -> str:
+    """Write CelesTrak's CSV: a header of keywords, one set a row."""
+    rows = [_values(elements, without=CELESTRAK_LEAVES_OUT) for elements in sets]
+    if not rows:
+        return ""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def write_json(sets: Iterable[MeanElements]) -> str:
+    """Write CelesTrak's JSON: a list of objects, one a line, numbers as numbers with every digit."""
+    rows = [
+        {
+            key: value if key in _WORDS else json.loads(value)
+            for key, value in _values(elements, without=CELESTRAK_LEAVES_OUT).items()
+        }
+        for elements in sets
+    ]
+    return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n"
+
+
+def write_xml(sets: Iterable[MeanElements], *, created_utc_ns: UtcNs, originator: str) -> str:
+    """Write messages of version 3.0 inside one ``ndm``. Source: CCSDS 505.0-B-3 §4."""
+    root = ElementTree.Element("ndm")
+    for elements in sets:
+        omm = ElementTree.SubElement(root, "omm", {"id": "CCSDS_OMM_VERS", "version": "3.0"})
+        header = ElementTree.SubElement(omm, "header")
+        ElementTree.SubElement(header, "CREATION_DATE").text = write_epoch(created_utc_ns)
+        ElementTree.SubElement(header, "ORIGINATOR").text = originator
+        segment = ElementTree.SubElement(ElementTree.SubElement(omm, "body"), "segment")
+        metadata = ElementTree.SubElement(segment, "metadata")
+        data = ElementTree.SubElement(segment, "data")
+        mean, rest = (ElementTree.SubElement(data, tag) for tag in ("meanElements", "tleParameters"))
+        for key, value in to_message(elements).items():
+            parent = metadata if key in _METADATA else mean if key in _MEAN else rest
+            ElementTree.SubElement(parent, key).text = value
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"

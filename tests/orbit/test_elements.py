@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -286,3 +287,22 @@ def test_public_messages_are_read_and_the_broken_ones_refused(test_data: Path) -
 
 def test_a_circular_set_of_the_tests_is_lawful() -> None:
     assert one(as_kvn(circular())).norad == 90001
+
+
+def test_written_csv_json_and_xml_read_back_every_digit() -> None:
+    sets = (*korean(), circular())
+    written = {
+        "csv": omm.write_csv(sets),
+        "json": omm.write_json(sets),
+        "xml": omm.write_xml(sets, created_utc_ns=AUGUST_23_UTC_NS, originator="TEST"),
+    }
+    for form, text in written.items():
+        again = read_elements(text, source="")
+        assert again.refused == (), form
+        assert again.sets == tuple(replace(s, source="") for s in sets), form
+
+
+def test_xml_out_stands_in_the_blocks_of_the_standard() -> None:
+    text = omm.write_xml(korean()[:1], created_utc_ns=AUGUST_23_UTC_NS, originator="TEST")
+    order = re.findall(r"<(metadata|meanElements|tleParameters|THEORY|EPOCH|MEAN_MOTION|NORAD_CAT_ID)>", text)
+    assert order == ["metadata", "meanElements", "EPOCH", "MEAN_MOTION", "tleParameters", "NORAD_CAT_ID"]
