@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiomqtt
 import pytest
@@ -169,12 +169,15 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def everything(
-    satellites: int = 6, size: tuple[int, int] = DESK, theme: str = "dark"
+    satellites: int = 6,
+    size: tuple[int, int] = DESK,
+    theme: str = "dark",
+    kind: Literal["mosquitto", "amqtt"] | None = None,
 ) -> AsyncIterator[tuple[Window, Fleet]]:
     """Broker, fleet, dashboard and browser."""
     need_browser()
     async with (
-        EmbeddedBroker(0) as broker,
+        EmbeddedBroker(0, kind=kind) as broker,
         publishing(broker.port, satellites) as fleet,
         dashboard(broker.port) as served,
         chromium(served.address, size, theme) as window,

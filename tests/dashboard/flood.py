@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from agent.sinks import payloads
 from agent.sinks.payloads import Message
 from agent.sinks.schema import schema_message
-from tests.dashboard.fleet import STATION, Fleet
+from tests.dashboard.crafts import STATION
+from tests.dashboard.fleet import Fleet
 
 
 def packet(kind: int, body: bytes) -> bytes:

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from contextlib import AsyncExitStack
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,6 +28,7 @@ from tests.dashboard.browser import (
     publishing,
 )
 from tests.dashboard.fleet import Fleet, storm
+from tests.sinks.listening import needs_mosquitto
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("browser_at")]
 
@@ -64,8 +66,11 @@ async def test_newcomer_sees_satellites_passes_and_the_station_and_nothing_is_lo
         assert hosts == {urlsplit(window.address).netloc}
 
 
-async def test_alarm_appears_within_a_second_of_publication_and_can_be_acknowledged() -> None:
-    async with everything() as (window, fleet):
+@pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=needs_mosquitto), "amqtt"])
+async def test_alarm_appears_within_a_second_of_publication_and_can_be_acknowledged(
+    kind: Literal["mosquitto", "amqtt"],
+) -> None:
+    async with everything(kind=kind) as (window, fleet):
         await window.page.get_by_label("your name").evaluate("box => box.value")
         alarm_row = window.page.locator(".alarm", has_text="battery voltage")
         began_s = time.monotonic()

@@ -1,8 +1,8 @@
-// When to draw: soon after something changed, at least once a second (ages and countdowns go on), never faster than
-// ten times a second, never while nobody sees the page, and more rarely when drawing is dear: a page with hundreds
-// of satellites shall stay usable on the computer it happens to run on.
+// When to draw: soon after something changed, at least once a second (ages and countdowns go on), never more than
+// five times a second, which is as fast as people read, never while nobody sees the page, and more rarely when drawing
+// is dear: a page with hundreds of satellites shall stay usable on the computer it happens to run on.
 
-const FASTEST_MS = 100;
+const FASTEST_MS = 200;
 const SLOWEST_MS = 1000;
 /** Drawing, layout and painting may take this part of the time. */
 const SHARE = 0.2;
