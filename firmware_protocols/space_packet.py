@@ -127,8 +127,8 @@ class PacketExtractor:
         track = self._track(bool(fields["telecommand"]), apid)
         damaged = track.damaged
         verdict = track.take(count)
-        self.rejected["damaged_count"] += track.damaged - damaged
-        self.rejected += Counter()
+        if track.damaged > damaged:
+            self.rejected["damaged_count"] += 1
         header: dict[str, HeaderValue] = {
             "apid": apid,
             "telecommand": bool(fields["telecommand"]),
@@ -157,8 +157,8 @@ class PacketExtractor:
         """Put segments together; a group that lacks one is counted and forgotten."""
         begun = self._segments.pop(apid, None)
         if flags == FIRST:
-            self.rejected["incomplete_group"] += begun is not None
-            self.rejected += Counter()
+            if begun is not None:
+                self.rejected["incomplete_group"] += 1
             self._segments[apid] = bytearray(data)
             return None
         if begun is None or not unbroken or len(begun) + len(data) > MAX_JOINED_OCTETS:
@@ -190,6 +190,7 @@ class Deframer:
         self._at = 0
         self._position = 0
         self._believed = True
+        self._lost = False
         self._usual: dict[int, tuple[int, int]] = {}
 
     def feed(self, elements: bytes) -> list[LinkFrame]:
@@ -247,6 +248,7 @@ class Deframer:
     def _doubt(self, reason: str) -> bool:
         self.rejected[reason] += 1
         self._believed = False
+        self._lost = True
         self._at += 1
         return True
 
@@ -256,7 +258,11 @@ class Deframer:
         if row is None:
             return False
         self._believed = row
-        self._at += not row
+        if not row:
+            self._at += 1
+            if not self._lost:
+                self.rejected["no_packet"] += 1
+            self._lost = True
         return True
 
     def _is_row(self, at: int, *, ended: bool) -> bool | None:
@@ -293,6 +299,7 @@ class Deframer:
         frames.append(LinkFrame(data, self._position + self._at, octets, "none"))
         self._usual[int.from_bytes(data[:2], "big")] = (int.from_bytes(data[2:4], "big") & 0x3FFF, octets)
         self._at += octets
+        self._lost = False
         return True
 
 

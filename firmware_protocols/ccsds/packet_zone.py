@@ -100,12 +100,15 @@ class PacketZone:
         expected = self._end_of_begun(zone)
         if pointer == (NO_PACKET_STARTS if expected is None else expected):
             return 0
+        if pointer == NO_PACKET_STARTS and not any(zone[expected:]):
+            return 0  # what follows the end of the packet is fill
         by_pointer = self._walk(zone, pointer) if pointer < len(zone) else -1
-        if by_pointer >= 0 and (self._filled or not any(self._begun)) and not any(zone[:pointer]):
+        by_length = 0 if expected is None else self._walk(zone, expected)
+        filled = self._filled or not any(self._begun)
+        if filled and by_pointer >= max(0, by_length) and not any(zone[:pointer]):
             # Fill has no length of its own: it ends where the pointer says.
             self._counted["fill_octets"] += len(self._begun) + pointer
             return self._begin_at(pointer)
-        by_length = 0 if expected is None else self._walk(zone, expected)
         if by_length >= max(0, by_pointer):
             self._rejected["bad_pointer"] += 1
             return 0
