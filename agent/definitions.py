@@ -437,9 +437,21 @@ class Passes(Definition, frozen=True):
     """Pass prediction: from which element files, how far ahead, above which elevation.
 
     ``horizon_mask`` lists (azimuth, elevation) in degrees around the station; between them it is linear.
+    ``urls`` are asked for newer elements every ``refresh_h``, with TLS except on this machine itself; what is good
+    of them is kept in the archive's directory, for starts without a network.
     """
 
     elements: tuple[str, ...] = ()
+    urls: Annotated[
+        tuple[
+            Annotated[
+                str, Meta(pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])", max_length=2048)
+            ],
+            ...,
+        ],
+        Meta(max_length=16),
+    ] = ()
+    refresh_h: Annotated[float, Meta(ge=2, le=336)] = 8.0
     ahead_h: Annotated[float, Meta(ge=1, le=336)] = 48.0
     min_elevation_deg: Annotated[float, Meta(ge=-2, le=89)] = 0.0
     horizon_mask: Annotated[
