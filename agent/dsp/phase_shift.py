@@ -114,7 +114,6 @@ class PskChain:
         """
         self._keyed_bd = baudrate_bd * halves
         self._fast_hz = SAMPLES_PER_SYMBOL * self._keyed_bd
-        self._carrier_hz = carrier_hz
         self._carrier = np.array([carrier_hz / sample_rate_hz])
         self._oscillator = np.zeros(1)
         edge_hz = min(1.8 * self._keyed_bd, 0.48 * sample_rate_hz)
@@ -149,7 +148,8 @@ class PskChain:
                 if len(given):
                     soft, first = maker.bits(axes)
                     removed = self._removal.removed(given[0], given[-1])
-                    where_hz = self._carrier_hz + removed * self._fast_hz + turn * self._keyed_bd
+                    # How far from where the carrier was expected, be that in the audio or beside the centre.
+                    where_hz = removed * self._fast_hz + turn * self._keyed_bd
                     at = given[min(max(first, 0), len(given) - 1)] + min(first, 0) * SAMPLES_PER_SYMBOL
                     if len(soft):
                         out.append(self._blocks[stream].make(soft, at * self._bits_a_position, snr_db, where_hz))
