@@ -258,6 +258,8 @@ class PassWatch:
                 if item.los_utc_ns > self._left.get(item.satellite, 0) and (
                     self._was_told(item, "tca") or self._was_told(item, "aos")
                 ):
+                    # One that sets at its highest, behind a mask, has both at once.
+                    self._tell(records, item, "tca", item.tca_utc_ns)
                     self._tell(records, item, "los", item.los_utc_ns)
                     self._left[item.satellite] = item.los_utc_ns
                 continue
@@ -298,10 +300,11 @@ class PassWatch:
     def _begin_anew(self, item: Pass) -> None:
         """Forget the events of a stretch that has ended: behind a mask one pass may have several, minutes apart."""
         left = self._left.get(item.satellite)
-        if left is not None and item.aos_utc_ns is not None and item.aos_utc_ns > left:
-            if (item.satellite, "los") in self._told:
-                for what in EVENTS:
-                    self._told.pop((item.satellite, what), None)
+        if left is None or item.aos_utc_ns is None or item.aos_utc_ns <= left:
+            return
+        if (item.satellite, "los") in self._told:
+            for what in EVENTS:
+                self._told.pop((item.satellite, what), None)
 
     def _was_told(self, item: Pass, what: Event) -> bool:
         told = self._told.get((item.satellite, what))

@@ -22,7 +22,9 @@ from agent.definitions import Broker
 from agent.downlink import Transmitter, check_downlink
 from agent.errors import AgentError, ConfigError, SinkUnavailable
 from agent.health.monitor import Monitor
+from agent.orbit.catalogue import Catalogue
 from agent.orbit.doppler import DopplerCurve
+from agent.orbit.horizon import HorizonMask
 from agent.receiver import Receiver
 from agent.records import (
     Alarm,
@@ -35,9 +37,10 @@ from agent.records import (
 )
 from agent.runtime import host
 from agent.runtime.announcer import Announcer, source_values
+from agent.runtime.element_refresh import ElementRefresh
 from agent.runtime.feed import Feed
 from agent.runtime.orders import Orders
-from agent.runtime.passes import PassWatch, Sky
+from agent.runtime.passes import PassWatch, Sky, identities_of
 from agent.sinks import payloads
 from agent.sinks.archive import Archive, ArchiveStats
 from agent.sinks.broker_connection import tls_context
@@ -102,6 +105,7 @@ class Agent:
         self.feeds: list[Feed] = []
         self.announcer = Announcer()
         self.watch: PassWatch | None = None
+        self.refresh: ElementRefresh | None = None
         self.http_port = http_port if http_port is not None else config.file.http_port
         self._tables = check_station(config)
         self._archive: Archive | None = None
@@ -133,6 +137,7 @@ class Agent:
             )
             self.announcer.publishers = [self._publisher(broker, self._archive) for broker in brokers]
             self.feeds = [self._feed(index, table) for index, table in enumerate(self._tables)]
+            self.refresh = self._element_refresh()
             self.watch = self._pass_watch()
             self.announcer.schemas(self.config.satellites)
             await self._restore_alarms(self._archive)
@@ -178,6 +183,8 @@ class Agent:
             ]
             if self.watch is not None:
                 ticking.append(outer.create_task(self.watch.run(), name="pass watch"))
+            if self.refresh is not None:
+                ticking.append(outer.create_task(self.refresh.run(), name="element refresh"))
             readers = [outer.create_task(feed.read(), name=f"reader {feed.source_id}") for feed in self.feeds]
             receivers = [
                 outer.create_task(feed.receive(), name=f"receiver {feed.source_id}") for feed in self.feeds
@@ -297,6 +304,7 @@ class Agent:
             "sources": len(self.feeds),
             "satellites": len(self.config.satellites),
             "satellites_with_elements": len(self.watch.sky.elements) if self.watch is not None else 0,
+            "oldest_element_age_d": _rounded_age(self.watch),
             **_archive_values(stats),
         }
 
@@ -363,7 +371,7 @@ class Agent:
 
     def _pass_watch(self) -> PassWatch | None:
         passes = self.config.file.passes
-        if not passes.elements:
+        if not passes.elements and not passes.urls:
             return None
         place = self.config.file.station
         return PassWatch(
@@ -377,6 +385,20 @@ class Agent:
             frames_of=lambda slug: self.frames[slug],
             in_view=lambda slug, up: self.monitor.set_in_view(slug, up, time.time_ns()),
             follow=self._follow,
+            kept_files=self.refresh.files if self.refresh is not None else (),
+            mask=HorizonMask(passes.horizon_mask) if passes.horizon_mask else None,
+        )
+
+    def _element_refresh(self) -> ElementRefresh | None:
+        passes = self.config.file.passes
+        if not passes.urls:
+            return None
+        return ElementRefresh(
+            passes.urls,
+            self._archive_directory / "elements",
+            identities_of(self.config.satellites),
+            refresh_h=passes.refresh_h,
+            trusted=lambda: self.watch.sky.catalogue if self.watch is not None else Catalogue(()),
         )
 
     def _dashboard(self, port: int, broker: Broker) -> AbstractAsyncContextManager[object]:
@@ -410,6 +432,11 @@ def _archive_values(stats: ArchiveStats | None) -> dict[str, int | float | bool 
         "quarantined": stats.quarantined,
         "storage": stats.degraded or "good",
     }
+
+
+def _rounded_age(watch: PassWatch | None) -> float | None:
+    age_d = watch.sky.oldest_element_age_d(time.time_ns()) if watch is not None else None
+    return None if age_d is None else round(age_d, 2)
 
 
 def _round(value: float | None) -> float | None:

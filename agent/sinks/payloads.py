@@ -315,6 +315,7 @@ def pass_object(item: Pass) -> Json:
         los_azimuth_deg=_rounded(item.los_azimuth_deg, 1),
         kind=item.kind,
         element_age_d=_rounded(item.element_age_d, 2),
+        uncertainty_s=_rounded(item.uncertainty_s, 1),
         marking=item.marking,
     )
 

@@ -43,7 +43,7 @@ LOOK = LookAngles(
 )
 PASS = Pass(
     "link", 42714, "here", LAST_NS + 300 * 10**9, LAST_NS + 600 * 10**9, LAST_NS + 900 * 10**9,
-    45.0, 171.5, 90.0, 12.0, element_age_d=0.75,
+    45.0, 171.5, 90.0, 12.0, element_age_d=0.75, uncertainty_s=0.4,
 )  # fmt: skip
 
 MADE: dict[str, Message] = {
