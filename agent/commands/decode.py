@@ -41,7 +41,7 @@ examples:
 """
 
 BLOCK_S = 0.5
-CCSDS_INPUTS = ("tm-frames", "aos-frames", "space-packets")
+CCSDS_INPUTS = ("tm-frames", "aos-frames", "uslp-frames", "space-packets")
 MAX_OCTETS = 65_536
 INPUTS = ("audio", "iq", "kiss", "hex", *CCSDS_INPUTS)
 
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     given = parser.add_argument_group("what the input is")
     given.add_argument("--as", dest="as_", choices=INPUTS, help="overrules what it seems")
-    given.add_argument("--frame-octets", type=_octets, metavar="N", help="length of tm-frames and aos-frames")
+    given.add_argument("--frame-octets", type=_octets, metavar="N", help="length of transfer frames")
     given.add_argument(
         "--prefix-octets",
         type=_octets,

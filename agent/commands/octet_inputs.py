@@ -1,4 +1,4 @@
-"""What ``--as tm-frames``, ``aos-frames`` and ``space-packets`` mean: who cuts the octets and who opens the frames.
+"""What ``--as tm-frames``, ``aos-frames`` … ``space-packets`` mean: who cuts the octets and who opens the frames.
 
 Knows which protocols stand behind each kind, that a satellite's file may say more of them than the kind does, and
 how ``--option`` reaches the protocol that has such an option. Opens nothing and reads no octet.
@@ -21,6 +21,7 @@ from firmware_protocols import interface
 CHAINS: Final = {
     "tm-frames": ("ccsds_tm", "space_packet"),
     "aos-frames": ("ccsds_aos", "space_packet"),
+    "uslp-frames": ("uslp", "space_packet"),
     "space-packets": ("space_packet",),
 }
 FRAMES: Final = "fixed_length"

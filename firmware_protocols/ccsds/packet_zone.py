@@ -61,13 +61,22 @@ def apid_of(packet: bytes) -> int | None:
 
 
 class PacketZone:
-    """The packets of one virtual channel.
+    """The packets of one virtual channel; a pointer one less than ``no_packet_starts`` means only idle data.
 
     ``rejected`` counts ``bad_pointer``, ``bad_length``, ``bad_packet_header`` and ``incomplete_packet``,
     ``counted`` the ``fill_octets``.
     """
 
-    def __init__(self, rejected: Counter[str], counted: Counter[str], *, max_octets: int = 65_542) -> None:
+    def __init__(
+        self,
+        rejected: Counter[str],
+        counted: Counter[str],
+        *,
+        max_octets: int = 65_542,
+        no_packet_starts: int = NO_PACKET_STARTS,
+    ) -> None:
+        self._no_start = no_packet_starts
+        self._only_idle = no_packet_starts - 1
         self._rejected = rejected
         self._counted = counted
         self._max_octets = max_octets
@@ -80,7 +89,7 @@ class PacketZone:
         """Take a frame's packet zone; ``unbroken`` says that it follows the one before without loss."""
         if not unbroken:
             self.drop()
-        if pointer == ONLY_IDLE:
+        if pointer == self._only_idle:
             self._counted["fill_octets"] += len(zone)
             return []
         start = self._start_in_step(zone, pointer) if self._in_step else self._start_afresh(zone, pointer)
@@ -98,9 +107,9 @@ class PacketZone:
     def _start_in_step(self, zone: bytes, pointer: int) -> int | None:
         """Compare the pointer with the length of the packet that goes on here, and follow the better one."""
         expected = self._end_of_begun(zone)
-        if pointer == (NO_PACKET_STARTS if expected is None else expected):
+        if pointer == (self._no_start if expected is None else expected):
             return 0
-        if pointer == NO_PACKET_STARTS and not any(zone[expected:]):
+        if pointer == self._no_start and not any(zone[expected:]):
             return 0  # what follows the end of the packet is fill
         by_pointer = self._walk(zone, pointer) if pointer < len(zone) else -1
         by_length = 0 if expected is None else self._walk(zone, expected)
@@ -127,7 +136,7 @@ class PacketZone:
 
     def _start_afresh(self, zone: bytes, pointer: int) -> int | None:
         """Find the first packet when nothing goes on here: by the pointer, or without it if it lies."""
-        if pointer == NO_PACKET_STARTS:
+        if pointer == self._no_start:
             return None
         known = self._walk(zone, pointer) if pointer < len(zone) else -1
         if known > 0 or (known == 0 and not self._counts):
