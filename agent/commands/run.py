@@ -33,12 +33,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     from agent.config import load_station_config
     from agent.runtime import Agent
+    from agent.runtime.service_manager import ServiceManager
     from agent.runtime.station import run_agent
 
     config = load_station_config(arguments.config)
 
     async def work() -> None:
-        agent = Agent(config, http_port=arguments.http_port)
+        agent = Agent(config, http_port=arguments.http_port, service=ServiceManager())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, agent.stop.set)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from agent.channel import Backoff, Channel, Closed, Overflow
@@ -49,7 +50,8 @@ class FeedState:
 class Feed:
     """A source with its receiver.
 
-    ``changed`` is called when the state changed in a way worth telling at once (online, offline, ended).
+    ``changed`` is called when the state changed in a way worth telling at once (online, offline, ended);
+    ``working`` is entered for the time that a block takes from the receiver to whoever takes its records.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Feed:
         lossless: bool = False,
         octets: bool = False,
         longest_wait_s: float = 5.0,
+        working: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.source_id = source_id
         self.receiver = receiver
@@ -75,6 +78,7 @@ class Feed:
         self._spectrum_until_s = 0.0
         self._spectrum_due_s = 0.0
         self._longest_wait_s = longest_wait_s
+        self._working = working
         self._lost = 0
         self.octets = octets
         self._channel: Channel[Block] = Channel(
@@ -135,17 +139,21 @@ class Feed:
             if self._lost:
                 block = replace(block, lost_before=block.lost_before + self._lost)
                 self._lost = 0
-            if isinstance(block, OctetBlock):
-                records = self.receiver.feed(block)
-            else:
-                await self._look_at_spectrum(block)
-                records = await asyncio.to_thread(self.receiver.feed, block)
-            if records:
-                self.state.frames = self.receiver.frames
-                await self._take(records)
+            with self._working():
+                await self._receive_block(block)
         records = await asyncio.to_thread(self.receiver.flush)
         self.state.frames = self.receiver.frames
         if records:
+            await self._take(records)
+
+    async def _receive_block(self, block: Block) -> None:
+        if isinstance(block, OctetBlock):
+            records = self.receiver.feed(block)
+        else:
+            await self._look_at_spectrum(block)
+            records = await asyncio.to_thread(self.receiver.feed, block)
+        if records:
+            self.state.frames = self.receiver.frames
             await self._take(records)
 
     def _online(self) -> None:

@@ -41,6 +41,7 @@ from agent.runtime.element_refresh import ElementRefresh
 from agent.runtime.feed import Feed
 from agent.runtime.orders import Orders
 from agent.runtime.passes import PassWatch, Sky, identities_of
+from agent.runtime.service_manager import Promises, ServiceManager
 from agent.sinks import payloads
 from agent.sinks.archive import Archive, ArchiveStats
 from agent.sinks.broker_connection import tls_context
@@ -54,6 +55,12 @@ STATION_EVERY_S = 10.0
 DRAIN_S = 1.5
 SETTLE_S = 0.8
 """How long shutdown waits for what is already received to reach the archive."""
+
+HANG_S = 10.0
+"""A task that does not answer for so long hangs: the service manager's watchdog is not fed any more."""
+
+PREDICTION_S = 120.0
+"""A day of passes of hundreds of satellites on a slow machine, with kernels that are still to be compiled."""
 
 MAX_PENDING_WRITES = 64
 RESTORE_READS, RESTORE_RECORDS = 10, 2000
@@ -94,8 +101,12 @@ class Agent:
     when the first parameter report has been archived.
     """
 
-    def __init__(self, config: StationConfig, *, http_port: int | None = None) -> None:
+    def __init__(
+        self, config: StationConfig, *, http_port: int | None = None, service: ServiceManager | None = None
+    ) -> None:
         self.config = config
+        self.service = service or ServiceManager({})
+        self.promises = Promises()
         self.boot = secrets.token_hex(4)
         self.stop = asyncio.Event()
         self.started_utc_ns = time.time_ns()
@@ -110,6 +121,7 @@ class Agent:
         self._tables = check_station(config)
         self._archive: Archive | None = None
         self._archive_stats: ArchiveStats | None = None
+        self._backlog: int | None = None
         self._archive_directory = config.resolve(config.file.archive.directory)
         self._group: asyncio.TaskGroup
         self._writes: set[asyncio.Task[None]] = set()
@@ -181,7 +193,9 @@ class Agent:
                 outer.create_task(self._tick(), name="health tick"),
                 outer.create_task(self._say_how_it_is(), name="station status"),
             ]
+            guarding = outer.create_task(self.service.feed_watchdog(self.promises), name="watchdog")
             if self.watch is not None:
+                self.promises.promise("pass watch", PREDICTION_S)
                 ticking.append(outer.create_task(self.watch.run(), name="pass watch"))
             if self.refresh is not None:
                 ticking.append(outer.create_task(self.refresh.run(), name="element refresh"))
@@ -189,9 +203,11 @@ class Agent:
             receivers = [
                 outer.create_task(feed.receive(), name=f"receiver {feed.source_id}") for feed in self.feeds
             ]
+            self.service.say("READY=1")
             await self.stop.wait()
+            self.service.say("STOPPING=1")
             # Readers end first; what they have read flows downstream and is kept; then the rest may go.
-            for task in (*readers, *ticking):
+            for task in (*readers, *ticking, guarding):
                 task.cancel()
             try:
                 async with asyncio.timeout(DRAIN_S):
@@ -225,6 +241,10 @@ class Agent:
         await self._keep(durable, [record for record in live if not isinstance(record, PacketRecord)])
         for feed in self.feeds:
             self.announcer.symbols(feed)
+
+    async def _take_passes(self, records: Sequence[Record]) -> None:
+        self.promises.promise("pass watch", PREDICTION_S)
+        await self._take(records)
 
     @staticmethod
     def _sort(judged: Sequence[Record], durable: list[Record], live: list[Record]) -> None:
@@ -261,6 +281,7 @@ class Agent:
     async def _tick(self) -> None:
         """Let time pass for the health of everything: staleness, links, shelved alarms."""
         while True:
+            self.promises.promise("health tick", self.config.file.health_tick_s + HANG_S)
             await asyncio.sleep(self.config.file.health_tick_s)
             self._count_rejected()
             durable: list[Record] = []
@@ -280,8 +301,12 @@ class Agent:
 
     async def _say_how_it_is(self) -> None:
         while True:
+            # The archive's thread has to answer for this.
+            self.promises.promise("station status", STATION_EVERY_S + HANG_S)
             if self._archive is not None:
                 self._archive_stats = await self._archive.stats()
+            with suppress(SinkUnavailable):
+                self._backlog = max([await item.backlog() for item in self.announcer.publishers], default=0)
             self.announcer.state(payloads.station_message(self._station_values(), time.time_ns()))
             for feed in self.feeds:
                 self.announcer.source(feed)
@@ -293,6 +318,10 @@ class Agent:
         return {
             "boot": self.boot,
             "version": __version__,
+            "latitude_deg": self.config.file.station.latitude_deg,
+            "longitude_deg": self.config.file.station.longitude_deg,
+            "altitude_m": self.config.file.station.altitude_m,
+            "outbox": self._backlog,
             "uptime_s": round((time.time_ns() - self.started_utc_ns) / 1e9, 1),
             "clock": host.clock_state(),
             "cpu_temp_c": host.cpu_temperature_c(),
@@ -358,6 +387,7 @@ class Agent:
             octets=octets,
             # A port that is back is read again within two seconds, a server within five.
             longest_wait_s=2.0 if options.kind == "serial_port" else 5.0,
+            working=lambda: self.promises.working(f"receiver {options.id}", HANG_S),
         )
 
     def _transmitters(self, options: SourceTable) -> list[Transmitter]:
@@ -380,7 +410,7 @@ class Agent:
             [Path(self.config.resolve(name)) for name in passes.elements],
             ahead_h=passes.ahead_h,
             min_elevation_deg=passes.min_elevation_deg,
-            announce=self._take,
+            announce=self._take_passes,
             publish_next=self.announcer.passes,
             frames_of=lambda slug: self.frames[slug],
             in_view=lambda slug, up: self.monitor.set_in_view(slug, up, time.time_ns()),

@@ -37,5 +37,9 @@ def check_private(path: Path) -> None:
         raise ConfigError(f"cannot be read: {exc.strerror}", where=str(path)) from exc
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError("is not a file", where=str(path))
-    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    others = stat.S_IRWXG | stat.S_IRWXO
+    if path.parent == Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere")):
+        # systemd lets the service's user read by an access list, whose mask shows as the group's bits.
+        others = stat.S_IRWXO
+    if status.st_mode & others:
         raise ConfigError("may be read by others", where=str(path), mend=f"chmod 400 {path}")

@@ -40,3 +40,16 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         check_private(tmp_path)
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         check_private(tmp_path / "nothing")
+
+
+def test_a_credential_of_systemd_is_private_though_its_access_list_shows_as_group_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "mqtt-password", b"hush\n", 0o440)
+    with pytest.raises(ConfigError, match="may be read by others"):
+        read_secret(path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_secret(path) == "hush"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path.parent))
+    with pytest.raises(ConfigError, match="may be read by others"):
+        read_secret(path)
