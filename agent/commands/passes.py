@@ -34,6 +34,7 @@ examples:
   gsagent passes --elements kr.tle --station station.toml --days 7 --min-elevation 10 --format json
   gsagent passes 43823 --elements kr.tle --station -0.18,-78.47,2850 --format ics > passes.ics
   gsagent passes link --elements kr.tle --station station.toml --plot sky
+  gsagent passes link --elements kr.tle --days 2 --export link.oem
 """
 
 MAX_FILE_OCTETS = 256 << 20
@@ -55,9 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--station",
-        required=True,
         metavar="NAME|LAT,LON,ALT_M",
-        help="a station file, or degrees north, degrees east and metres",
+        help="a station file, or degrees north, degrees east and metres; only --export needs none",
     )
     parser.add_argument("--start", metavar="ISO", help="begin of the window, UTC (now)")
     parser.add_argument("--days", type=float, default=1.0, metavar="D", help="length of the window (%(default)s)")
@@ -68,14 +68,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--refraction", action="store_true", help="take --min-elevation as apparent, in a standard atmosphere"
     )
     parser.add_argument("--format", choices=("table", "json", "ics"), default="table", help="(%(default)s)")
+    parser.add_argument(
+        "--export",
+        metavar="FILE",
+        help="write the elements instead: OMM as .csv, .json, .xml, .kvn, or trajectories as .oem",
+    )
     parser.add_argument("--plot", choices=PLOTS, help="draw the passes instead: as text, or as SVG")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict and print."""
-    site = find_site(arguments.station)
+    if arguments.station is None and arguments.export is None:
+        raise ConfigError("no station is named", mend="add --station LAT,LON,ALT_M or a station file")
+    site = find_site(arguments.station) if arguments.station is not None else None
     start_utc_ns = parse_start(arguments.start)
-    minimum = arguments.min_elevation if arguments.min_elevation is not None else site.min_elevation_deg
+    minimum = arguments.min_elevation
+    if minimum is None:
+        minimum = site.min_elevation_deg if site is not None else 0.0
     if not -90.0 < minimum < 90.0:
         raise ConfigError(f"--min-elevation {minimum:g} is no elevation", mend="-90 … 90 degrees are")
     if arguments.refraction:
@@ -85,11 +94,19 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0.0 < arguments.days <= 366.0:
         raise ConfigError(f"--days {arguments.days:g} is no length of a window", mend="more than 0, at most 366")
     window = start_utc_ns, start_utc_ns + round(arguments.days * 86_400e9)
-    files = arguments.elements or site.elements
+    files = arguments.elements or (site.elements if site is not None else ())
     if not files:
         raise ConfigError("no element file is named", mend="add --elements FILE")
     known = read_files(files)
     numbers, ephemerides = choose(arguments.satellites, known, files)
+    if site is None or arguments.export is not None:
+        from pathlib import Path
+
+        from agent.commands.element_export import export
+
+        nearest = (known.catalogue.nearest(number, sum(window) // 2) for number in numbers)
+        export(Path(arguments.export).expanduser(), [s for s in nearest if s is not None], ephemerides, window)
+        return 0
     prediction = predict(known.catalogue, numbers, site, window, minimum)
     prediction = with_ephemerides(prediction, ephemerides, site, window, minimum)
     tell(prediction)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agent.__main__ import main
-from agent.orbit.oem import write_kvn
+from agent.orbit.elements import read_elements
+from agent.orbit.look import states_teme_km
+from agent.orbit.oem import read_oem, write_kvn
 from tests.orbit.sets import AUGUST_23_UTC_NS, KOREAN
 from tests.orbit.test_ephemeris import lunar_orbiter
 
@@ -181,3 +184,31 @@ def test_the_korean_fleet_over_daejeon_is_what_an_independent_search_finds(
         truth = true_passes(elevation, 7 * 86_400.0, 0.0, 60.0)
         found = [row for row in rows if row["norad"] == elements.norad]
         assert len(found) == len(truth), elements.name
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "xml", "kvn"])
+def test_exported_elements_read_back_as_they_were(elements: str, tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"out.{ending}"
+    assert run("--elements", elements, "--start", "2026-08-23", "--export", str(out)) == 0
+    original, again = (read_elements(Path(path).read_text(), source="") for path in (elements, out))
+    assert again == original
+
+
+def test_an_exported_trajectory_is_followed_to_a_millimetre(elements: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.oem"
+    assert run("kompsat-3a", "--elements", elements, "--start", "2026-08-23", "--export", str(out)) == 0
+    (segment,) = read_oem(out.read_text(), source="out")
+    assert (segment.object_name, segment.object_id, segment.frame) == ("KOMPSAT-3A", "2015-014A", "TEME")
+    times = AUGUST_23_UTC_NS + np.arange(0, 86_400, 37, dtype=np.int64) * 10**9
+    (truth,) = (s for s in read_elements(KOREAN, source="").sets if s.norad == 40536)
+    off_km = np.abs(segment.at(times)[:3] - states_teme_km(truth, times)[:3]).max()
+    assert off_km < 1e-6
+
+
+def test_an_export_of_an_unknown_ending_or_without_a_station_for_passes_is_named(
+    elements: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--elements", elements, "--export", str(tmp_path / "out.tle")) == 2
+    assert ".csv .json .xml .kvn .oem" in capsys.readouterr().err
+    assert run("--elements", elements) == 2
+    assert "no station is named" in capsys.readouterr().err
