@@ -461,7 +461,10 @@ class Passes(Definition, frozen=True):
 
 
 class StationFile(Definition, frozen=True):
-    """A whole station file. A source's table is checked by the module its ``kind`` names."""
+    """A whole station file. A source's table is checked by the module its ``kind`` names.
+
+    ``metrics`` serves figures for Prometheus as ``/metrics`` on ``http_port``.
+    """
 
     station: Place
     satellites: tuple[str, ...] = ()
@@ -470,6 +473,7 @@ class StationFile(Definition, frozen=True):
     archive: Archive = Archive()
     passes: Passes = Passes()
     http_port: Port | None = None
+    metrics: bool = False
     health_tick_s: Annotated[float, Meta(ge=0.1, le=60)] = 1.0
     satellite_directories: tuple[str, ...] = ()
 

@@ -42,7 +42,7 @@ class Dashboard:
 
     ``broker_host``, ``broker_port`` and ``broker_tls`` say where the bridge leads; ``topic_prefix`` is what
     stands before the station in every topic. ``allowed_hosts`` are further names this server is called by, such
-    as a reverse proxy's.
+    as a reverse proxy's. ``metrics`` writes what ``/metrics`` answers to Prometheus; without it there is none.
     """
 
     def __init__(
@@ -54,12 +54,14 @@ class Dashboard:
         *,
         broker_tls: ssl.SSLContext | None = None,
         topic_prefix: str = "gs",
+        metrics: Callable[[], str] | None = None,
         host: str = "127.0.0.1",
         allowed_hosts: frozenset[str] = frozenset(),
     ) -> None:
         self.port = port
         self.host = host
         self._describe = describe
+        self._write_metrics = metrics
         self._bridge = Bridge(broker_host, broker_port, broker_tls)
         self._allowed_hosts = allowed_hosts
         self._files = read_files()
@@ -68,6 +70,7 @@ class Dashboard:
         app.router.add_get("/status.json", self._status)
         app.router.add_get("/dashboard.json", self._settings)
         app.router.add_get("/mqtt", self._mqtt)
+        app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/{path:.*}", self._file)
         app.on_shutdown.append(lambda _: self._bridge.close())
         self._runner = web.AppRunner(app, access_log=None)
@@ -107,6 +110,12 @@ class Dashboard:
 
     async def _status(self, _: web.Request) -> web.Response:
         return _no_store(web.json_response(_plain(self._describe())))
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        if self._write_metrics is None:
+            raise web.HTTPNotFound(text="no metrics here")
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return _no_store(web.Response(body=self._write_metrics().encode(), headers=headers))
 
     async def _mqtt(self, request: web.Request) -> web.StreamResponse:
         origin = request.headers.get("Origin")

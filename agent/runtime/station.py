@@ -39,6 +39,7 @@ from agent.runtime import host
 from agent.runtime.announcer import Announcer, source_values
 from agent.runtime.element_refresh import ElementRefresh
 from agent.runtime.feed import Feed
+from agent.runtime.metrics import exposition
 from agent.runtime.orders import Orders
 from agent.runtime.passes import PassWatch, Sky, identities_of
 from agent.runtime.service_manager import Promises, ServiceManager
@@ -347,7 +348,7 @@ class Agent:
             "frames_by_satellite": dict(self.frames),
             "sources": {feed.source_id: source_values(feed) for feed in self.feeds},
             "brokers": {
-                item.broker.name: {"connected": item.connected, "trouble": item.failure or None, **item.counters}
+                item.broker.name: {**item.counters, "connected": item.connected, "trouble": item.failure or None}
                 for item in self.announcer.publishers
             },
             "next_passes": [payloads.pass_object(item) for item in sky.passes[:20]],
@@ -442,6 +443,7 @@ class Agent:
             broker.port,
             broker_tls=tls_context(broker.tls) if broker.tls is not None else None,
             topic_prefix=broker.topic_prefix,
+            metrics=(lambda: exposition(self.describe())) if self.config.file.metrics else None,
         )
 
     def _follow(self, slug: str, curve: DopplerCurve | None) -> None:
