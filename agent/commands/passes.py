@@ -23,8 +23,9 @@ DESCRIPTION = """\
 Predict when satellites rise, culminate and set over a station.
 
 Elements are read from files: TLE (two or three lines, alpha-5), OMM as KVN, XML, JSON or CSV, or an ephemeris
-(OEM as KVN or XML, also around the Moon). Of several sets of one object the nearest in time is used, and what
-they say of manoeuvres and of their own errors is told. Without a SATELLITE all of a file are predicted.
+(OEM as KVN or XML, also around the Moon; SPK where jplephem is installed). Of several sets of one object the
+nearest in time is used, and what they say of manoeuvres and of their own errors is told. Without a SATELLITE all
+of a file are predicted.
 Elevations are geometric. A satellite that never sets is listed once, as always up; on stderr stands one line for
 each satellite that gives no pass, with the reason.
 """
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = arguments.elements or (site.elements if site is not None else ())
     if not files:
         raise ConfigError("no element file is named", mend="add --elements FILE")
-    known = read_files(files)
+    known = read_files(files, window)
     numbers, ephemerides = choose(arguments.satellites, known, files)
     if site is None or arguments.export is not None:
         from pathlib import Path
@@ -205,10 +206,11 @@ def find_site(text: str) -> Site:
     )
 
 
-def read_files(files: Sequence[str]) -> Known:
-    """Read every file; raises ``AgentError`` for one that cannot be read or holds nothing of use."""
+def read_files(files: Sequence[str], window_utc_ns: tuple[int, int]) -> Known:
+    """Read every file, kernels over the window; raises ``AgentError`` for one that holds nothing of use."""
     from pathlib import Path
 
+    from agent.commands.kernel_file import is_kernel, read_kernel
     from agent.orbit.catalogue import Catalogue
     from agent.orbit.elements import ElementSets, read_elements
     from agent.orbit.ephemeris import by_object
@@ -219,6 +221,9 @@ def read_files(files: Sequence[str]) -> Known:
     for name in files:
         path = Path(name).expanduser()
         try:
+            if is_kernel(path):
+                segments += read_kernel(path, window_utc_ns)
+                continue
             if path.stat().st_size > MAX_FILE_OCTETS:
                 raise AgentError(f"{name}: larger than {MAX_FILE_OCTETS >> 20} MiB; no catalogue is so large")
             text = path.read_text(encoding="utf-8", errors="replace")

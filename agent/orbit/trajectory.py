@@ -100,7 +100,10 @@ def _clearance_km(segment: EphemerisSegment, station: Station, times: Integers) 
     moon = moon_km(times - 1_280_000_000) - here
     along = (moon * line).sum(axis=0) / distance
     across = np.sqrt(np.maximum((moon**2).sum(axis=0) - along**2, 0.0))
-    return np.asarray(np.where((along > 0.0) & (along < distance), across - MOON_RADIUS_KM, MOON_RADIUS_KM))
+    # The Moon itself, known by a kernel, does not stand behind itself.
+    outside = ((line - moon) ** 2).sum(axis=0) > (0.5 * MOON_RADIUS_KM) ** 2
+    hides = (along > 0.0) & (along < distance) & outside
+    return np.asarray(np.where(hides, across - MOON_RADIUS_KM, MOON_RADIUS_KM))
 
 
 def occultations(
