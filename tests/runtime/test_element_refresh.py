@@ -18,6 +18,7 @@ from agent.orbit.elements import MeanElements, read_elements
 from agent.orbit.omm import write_csv
 from agent.runtime.element_refresh import ElementRefresh, kept_file, permitted
 from tests.orbit.sets import AUGUST_23_UTC_NS, DAY_NS, circular
+from tests.runtime.test_passes import watch
 
 NOW_UTC_NS = AUGUST_23_UTC_NS + 3 * DAY_NS
 OLD = circular()
@@ -89,6 +90,14 @@ async def test_a_good_reply_is_kept_and_only_this_stations_satellites(server: Se
     assert await answered(server, tmp_path, write_csv([OLD, OTHER])) == ("new",)
     assert kept(server, tmp_path) == [OLD]
     assert server.asked[0]["User-Agent"].startswith("gsagent/")
+
+
+async def test_what_is_kept_serves_a_start_without_a_network(server: Server, tmp_path: Path) -> None:
+    await answered(server, tmp_path, write_csv([OLD, NEW]))
+    alone = watch([], kept=refresh(server, tmp_path).files)
+    alone._predict(NOW_UTC_NS)
+    assert alone.sky.elements["testsat"].epoch_utc_ns == NEW.epoch_utc_ns
+    assert alone.sky.passes
 
 
 async def test_newer_sets_are_added_to_the_history(server: Server, tmp_path: Path) -> None:
