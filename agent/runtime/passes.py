@@ -210,6 +210,7 @@ class PassWatch:
                 log.warning("%s: is not there; the last good elements stay", path)
             return ()
         except OSError as exc:
+            self._read.pop(path, None)
             log.warning("%s: %s; the last good elements stay", path, exc.strerror)
             return ()
         except AgentError as exc:
