@@ -35,16 +35,16 @@ from agent.records import (
     Record,
     Station,
 )
-from agent.runtime import host
-from agent.runtime.announcer import Announcer, source_values
+from agent.runtime.announcer import Announcer
+from agent.runtime.description import Condition
 from agent.runtime.element_refresh import ElementRefresh
 from agent.runtime.feed import Feed
 from agent.runtime.metrics import exposition
 from agent.runtime.orders import Orders
-from agent.runtime.passes import PassWatch, Sky, identities_of
+from agent.runtime.passes import PassWatch, identities_of
 from agent.runtime.service_manager import Promises, ServiceManager
 from agent.sinks import payloads
-from agent.sinks.archive import Archive, ArchiveStats
+from agent.sinks.archive import Archive
 from agent.sinks.broker_connection import tls_context
 from agent.sinks.embedded_broker import EmbeddedBroker
 from agent.sinks.publisher import Publisher
@@ -110,7 +110,7 @@ class Agent:
         self.promises = Promises()
         self.boot = secrets.token_hex(4)
         self.stop = asyncio.Event()
-        self.started_utc_ns = time.time_ns()
+        self.condition = Condition(config, self.boot)
         self.first_reading = asyncio.Event()
         self.frames: Counter[str] = Counter()
         self.monitor = Monitor(config.satellites)
@@ -121,8 +121,6 @@ class Agent:
         self.http_port = http_port if http_port is not None else config.file.http_port
         self._tables = check_station(config)
         self._archive: Archive | None = None
-        self._archive_stats: ArchiveStats | None = None
-        self._backlog: int | None = None
         self._archive_directory = config.resolve(config.file.archive.directory)
         self._group: asyncio.TaskGroup
         self._writes: set[asyncio.Task[None]] = set()
@@ -152,6 +150,7 @@ class Agent:
             self.feeds = [self._feed(index, table) for index, table in enumerate(self._tables)]
             self.refresh = self._element_refresh()
             self.watch = self._pass_watch()
+            self.condition.feeds, self.condition.watch = self.feeds, self.watch
             self.announcer.schemas(self.config.satellites)
             await self._restore_alarms(self._archive)
             orders = Orders(self.monitor, self._archive, keep=self._keep_durable, spectrum=self._show_spectrum)
@@ -270,7 +269,7 @@ class Agent:
             self._room.release()
         if not self.first_reading.is_set() and any(isinstance(record, ParameterReport) for record in durable):
             self.first_reading.set()
-            log.info("first reading after %.2f s", (time.time_ns() - self.started_utc_ns) / 1e9)
+            log.info("first reading after %.2f s", time.monotonic() - self.condition.started_s)
         self.announcer.live(live)
 
     async def _all_written(self) -> None:
@@ -305,55 +304,17 @@ class Agent:
             # The archive's thread has to answer for this.
             self.promises.promise("station status", STATION_EVERY_S + HANG_S)
             if self._archive is not None:
-                self._archive_stats = await self._archive.stats()
+                self.condition.archive = await self._archive.stats()
             with suppress(SinkUnavailable):
-                self._backlog = max([await item.backlog() for item in self.announcer.publishers], default=0)
-            self.announcer.state(payloads.station_message(self._station_values(), time.time_ns()))
+                self.condition.outbox = max([await item.backlog() for item in self.announcer.publishers], default=0)
+            self.announcer.state(payloads.station_message(self.condition.values(), time.time_ns()))
             for feed in self.feeds:
                 self.announcer.source(feed)
             await asyncio.sleep(STATION_EVERY_S)
 
-    def _station_values(self) -> dict[str, int | float | bool | str | None]:
-        """Say the station's own telemetry, flat."""
-        stats = self._archive_stats
-        return {
-            "boot": self.boot,
-            "version": __version__,
-            "latitude_deg": self.config.file.station.latitude_deg,
-            "longitude_deg": self.config.file.station.longitude_deg,
-            "altitude_m": self.config.file.station.altitude_m,
-            "outbox": self._backlog,
-            "uptime_s": round((time.time_ns() - self.started_utc_ns) / 1e9, 1),
-            "clock": host.clock_state(),
-            "cpu_temp_c": host.cpu_temperature_c(),
-            "disk_free_mb": _round(host.disk_free_mb(self._archive_directory)),
-            "memory_mb": _round(host.resident_mb()),
-            "frames": sum(feed.state.frames for feed in self.feeds),
-            "dropped": sum(feed.state.dropped for feed in self.feeds),
-            "sources_online": sum(feed.state.online for feed in self.feeds),
-            "sources": len(self.feeds),
-            "satellites": len(self.config.satellites),
-            "satellites_with_elements": len(self.watch.sky.elements) if self.watch is not None else 0,
-            "oldest_element_age_d": _rounded_age(self.watch),
-            **_archive_values(stats),
-        }
-
     def describe(self) -> dict[str, Any]:
-        """Describe the station's state for the status page; what is not known is ``None``."""
-        sky = self.watch.sky if self.watch is not None else Sky()
-        return {
-            "station": self.config.file.station.name,
-            "ts": time.time_ns() // 1_000_000,
-            **self._station_values(),
-            "frames_by_satellite": dict(self.frames),
-            "sources": {feed.source_id: source_values(feed) for feed in self.feeds},
-            "brokers": {
-                item.broker.name: {**item.counters, "connected": item.connected, "trouble": item.failure or None}
-                for item in self.announcer.publishers
-            },
-            "next_passes": [payloads.pass_object(item) for item in sky.passes[:20]],
-            "no_passes": dict(sky.notes),
-        }
+        """Describe the station's whole state; what is not known is ``None``."""
+        return self.condition.whole(self.frames, self.announcer.publishers)
 
     def _show_spectrum(self, source: str, seconds: float) -> bool:
         for feed in self.feeds:
@@ -449,30 +410,6 @@ class Agent:
     def _follow(self, slug: str, curve: DopplerCurve | None) -> None:
         for feed in self.feeds:
             feed.receiver.set_doppler(slug, curve)
-
-
-def _archive_values(stats: ArchiveStats | None) -> dict[str, int | float | bool | str | None]:
-    if stats is None:
-        return {}
-    return {
-        "archive": stats.archive,
-        "newest_seq": stats.newest_seq,
-        "archive_mb": stats.megabytes,
-        "commit_lag_ms": stats.commit_lag_ms,
-        "lost": stats.lost,
-        "evicted_unacked": stats.evicted_unacked,
-        "quarantined": stats.quarantined,
-        "storage": stats.degraded or "good",
-    }
-
-
-def _rounded_age(watch: PassWatch | None) -> float | None:
-    age_d = watch.sky.oldest_element_age_d(time.time_ns()) if watch is not None else None
-    return None if age_d is None else round(age_d, 2)
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
 
 
 async def run_agent(agent: Agent) -> None:
