@@ -35,7 +35,7 @@ run: setup  ## a simulated station on this machine: broker, simulator, agent
 	$(BIN)/gsagent demo
 
 test: setup-dev  ## the tests: offline, within minutes
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
 test-slow: setup-dev  ## the long tests too
 	$(BIN)/python -m pytest -q -m "not hil and not browser and not benchmark"
@@ -76,7 +76,7 @@ LOCK = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version
 
 lock: setup-dev  ## make the locks anew from pyproject.toml
 	$(LOCK) --output-file requirements.lock
-	$(LOCK) --group test --group lint --output-file requirements-dev.lock
+	$(LOCK) --group test --group peers --group lint --output-file requirements-dev.lock
 
 clean:  ## remove what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist reports
