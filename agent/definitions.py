@@ -313,6 +313,9 @@ class Packet(Definition, frozen=True):
     from ``min_octets`` to ``max_octets``; without them the parameters' own length). The first of the file that fits
     is taken. Where a table cannot say it, ``construct`` (``module:NAME``) names a Construct; the parameters, of
     type ``construct``, then pick its values by their path (``eps.v[0]`` is ``eps_v_0``).
+
+    A packet with ``expected_every_s`` that stays away raises the alarm ``<packet>_stale`` of ``stale_level``
+    (``normal``: none).
     """
 
     name: Name
@@ -327,6 +330,7 @@ class Packet(Definition, frozen=True):
     starts: dict[str, str] = field(default_factory=dict)
     construct: str | None = None
     expected_every_s: Positive | None = None
+    stale_level: Level = "warning"
     description: str = ""
 
 

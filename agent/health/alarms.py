@@ -9,7 +9,7 @@ Source: ANSI/ISA-18.2-2016 §5.2 (alarm state model), with the names of Yamcs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from agent.errors import AgentError
@@ -121,12 +121,25 @@ class AlarmBook:
             violations=violation.violations,
         )
 
-    def conform(self, satellite: str, parameter: str, value: EngineeringValue, now_utc_ns: UtcNs) -> list[Alarm]:
-        """Let an alarm's process return to normal; a pending one goes without trace but its clearing."""
+    def conform(
+        self,
+        satellite: str,
+        parameter: str,
+        value: EngineeringValue,
+        now_utc_ns: UtcNs,
+        *,
+        limit: str | None = None,
+    ) -> list[Alarm]:
+        """Let an alarm's process return to normal; a pending one goes without trace but its clearing.
+
+        ``limit`` replaces what the alarm says of its limit: the evidence that a condition is over.
+        """
         instance = self._instances.get((satellite, parameter))
         if instance is None or instance.process_normal:
             return []
         instance.process_normal = True
+        if limit is not None:
+            instance.shown = replace(instance.shown, limit=limit)
         if instance.pending:
             return self._clear(instance, now_utc_ns, value)
         if instance.auto_acknowledge and instance.acknowledged_by is None:
@@ -137,11 +150,16 @@ class AlarmBook:
             return []
         return self._tell(instance, "returned_to_normal", now_utc_ns, value=value)
 
-    def refresh(self, satellite: str, parameter: str, value: EngineeringValue, violations: int) -> None:
-        """Keep the newest value of an alarm that goes on, without telling."""
+    def refresh(
+        self, satellite: str, parameter: str, value: EngineeringValue, violations: int, *, limit: str | None = None
+    ) -> None:
+        """Keep the newest value (and evidence) of an alarm that goes on, without telling."""
         instance = self._instances.get((satellite, parameter))
         if instance is not None and not instance.process_normal:
-            instance.shown = replace(instance.shown, value=value, violations=violations)
+            old = instance.shown
+            instance.shown = replace(
+                old, value=value, violations=violations, limit=old.limit if limit is None else limit
+            )
 
     # -- what people do ------------------------------------------------------------------------------------
 
@@ -206,11 +224,14 @@ class AlarmBook:
 
     # -- after a restart -----------------------------------------------------------------------------------
 
-    def restore(self, transitions: Iterable[Alarm], flags: dict[tuple[str, str], tuple[bool, bool]]) -> list[Alarm]:
-        """Take up the alarms of an earlier run from their transitions, oldest first; returns those still open.
+    def restore(
+        self, transitions: Iterable[Alarm], flags: Callable[[str, str], tuple[bool, bool] | None]
+    ) -> tuple[list[Alarm], list[Alarm]]:
+        """Take up the alarms of an earlier run from their transitions, oldest first.
 
-        ``flags`` gives auto-acknowledge and latching by satellite and parameter; an alarm whose limit no longer
-        exists is dropped.
+        ``flags`` gives auto-acknowledge and latching by satellite and parameter, ``None`` where no limit can raise
+        that alarm any more. Returns those still open, and those that are dropped for that: their topics still hold
+        them, so that their clearing is to be told.
         """
         last: dict[tuple[str, str], Alarm] = {}
         acknowledged: dict[tuple[str, str], str | None] = {}
@@ -221,14 +242,19 @@ class AlarmBook:
                 acknowledged[key] = alarm.acknowledged_by
             elif alarm.state in ("cleared", "pending"):
                 acknowledged.pop(key, None)
+        dropped: list[Alarm] = []
         for key, alarm in last.items():
-            if alarm.state in ("cleared", "pending") or key not in flags:
+            if alarm.state in ("cleared", "pending"):
                 continue
-            auto, latching = flags[key]
+            found = flags(*key)
+            if found is None:
+                dropped.append(alarm)
+                continue
+            auto, latching = found
             self._instances[key] = _Instance(
                 alarm, alarm.state == "returned_to_normal", acknowledged.get(key), auto, latching, False
             )
-        return [instance.shown for instance in self._instances.values()]
+        return [instance.shown for instance in self._instances.values()], dropped
 
     # -- inside --------------------------------------------------------------------------------------------
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from agent import definitions
 from agent.health.alarms import AlarmBook, AlarmRefused, Violation
+from agent.health.conditions import STATION, ConditionBoard, condition_name, condition_names
 from agent.health.limits import LimitedParameter, LimitSet, PacketLimits, PacketMemory, verdicts
 from agent.health.link import LinkWatch
 from agent.records import (
@@ -62,6 +63,8 @@ class _SatelliteState:
     links: dict[str, LinkWatch] = field(default_factory=dict)
     in_view: bool | None = None
     in_view_since_utc_ns: UtcNs | None = None
+    deaf_since_utc_ns: UtcNs | None = None
+    hears_since_utc_ns: UtcNs | None = None
 
 
 class Monitor:
@@ -70,6 +73,8 @@ class Monitor:
     def __init__(self, satellites: Mapping[str, definitions.Satellite]) -> None:
         self._states = {slug: _new_state(slug, satellite) for slug, satellite in satellites.items()}
         self._alarms = AlarmBook()
+        self._conditions = ConditionBoard(self._alarms)
+        self._dropped: list[Alarm] = []
         if any(state.packets for state in self._states.values()):
             # Loaded now, not with the first report: that would hold everything up in the middle of a pass.
             importlib.import_module("agent.health.kernels")
@@ -84,8 +89,9 @@ class Monitor:
         now_utc_ns = report.received_utc_ns
         state.last_report_utc_ns = now_utc_ns
         state.last_by_packet[report.packet] = now_utc_ns
-        state.stale = tuple(name for name in state.stale if name != report.packet)
         records: list[Record] = []
+        if report.packet in state.stale:
+            records += self._set_stale(state, tuple(n for n in state.stale if n != report.packet), now_utc_ns)
         packet = state.packets.get(report.packet)
         if packet is not None:
             records += self._step(state, packet, report)
@@ -114,13 +120,50 @@ class Monitor:
         state.in_view = in_view
         state.in_view_since_utc_ns = now_utc_ns if in_view else None
 
+    def set_hears(self, satellite: str, hears: bool, now_utc_ns: UtcNs) -> None:
+        """Say whether any source could hear a satellite now: where none can, its silence says nothing."""
+        state = self._states.get(satellite)
+        if state is None or hears == (state.deaf_since_utc_ns is None):
+            return
+        state.deaf_since_utc_ns = None if hears else now_utc_ns
+        state.hears_since_utc_ns = now_utc_ns if hears else None
+
+    def condition(
+        self,
+        satellite: str,
+        name: str,
+        active: bool,
+        now_utc_ns: UtcNs,
+        *,
+        level: ConcernLevel,
+        evidence: str,
+        marking: str | None = None,
+    ) -> list[Record]:
+        """Say whether a condition holds now, as often as is known; returns the transitions of its alarm.
+
+        ``satellite`` is ``station`` for what is wrong with the station itself; one that is not known here has no
+        conditions. Nothing is returned when nothing changes; ``evidence`` stands in the alarm's ``limit``.
+        """
+        state = self._states.get(satellite)
+        if state is None and satellite != STATION:
+            return []
+        if marking is None:
+            marking = "U" if state is None else state.satellite.marking
+        return list(
+            self._conditions.set(
+                satellite, name, active, now_utc_ns, level=level, evidence=evidence, marking=marking
+            )
+        )
+
     def tick(self, now_utc_ns: UtcNs) -> list[Record]:
         """Let time pass: shelving that runs out, packets that go stale, links that fall silent."""
-        records: list[Record] = list(self._alarms.tick(now_utc_ns))
+        records: list[Record] = [*self._alarms.tick(now_utc_ns), *self._conditions.tick(now_utc_ns)]
+        records += [replace(alarm, state="cleared", as_of_utc_ns=now_utc_ns) for alarm in self._dropped]
+        self._dropped.clear()
         for state in self._states.values():
             stale = self._stale_packets(state, now_utc_ns)
             if stale != state.stale:
-                state.stale = stale
+                records += self._set_stale(state, stale, now_utc_ns)
                 records.append(self._health(state, now_utc_ns))
             for link in state.links.values():
                 if link.changed(now_utc_ns, state.in_view_since_utc_ns, state.in_view):
@@ -168,11 +211,22 @@ class Monitor:
             for packet in state.packets.values()
             for name, parameter in zip(packet.alarm_names, packet.limits.parameters, strict=True)
         }
-        restored = tuple(self._alarms.restore(transitions, flags))
-        for alarm in restored:
-            if alarm.state != "returned_to_normal":
+        conditions = {slug: condition_names(state.satellite) for slug, state in self._states.items()}
+
+        def flags_of(satellite: str, name: str) -> tuple[bool, bool] | None:
+            if satellite == STATION or name in conditions.get(satellite, ()):
+                return False, False
+            return flags.get((satellite, name))
+
+        open_, self._dropped = self._alarms.restore(transitions, flags_of)
+        for alarm in open_:
+            if (alarm.satellite, alarm.parameter) in flags and alarm.state != "returned_to_normal":
                 self._resume(alarm)
-        return restored
+        conditions_of = [alarm for alarm in open_ if (alarm.satellite, alarm.parameter) not in flags]
+        self._conditions.resume(conditions_of)
+        for alarm in conditions_of:
+            self._resume_stale(alarm)
+        return tuple(open_)
 
     # -- inside --------------------------------------------------------------------------------------------
 
@@ -182,6 +236,40 @@ class Monitor:
             for index, name in enumerate(packet.alarm_names):
                 if name == alarm.parameter:
                     packet.memory.counts[index] = (alarm.violations, 0, 2, CONCERN_LEVELS.index(alarm.level))
+
+    def _resume_stale(self, alarm: Alarm) -> None:
+        """Let a packet that was stale at the end of the earlier run be so until it is heard or out of contact."""
+        state = self._states.get(alarm.satellite)
+        if state is None or alarm.state == "returned_to_normal":
+            return
+        names = {condition_name(packet.name, "stale"): packet.name for packet in state.satellite.packets}
+        if alarm.parameter in names:
+            state.stale = (*state.stale, names[alarm.parameter])
+
+    def _set_stale(self, state: _SatelliteState, stale: tuple[str, ...], now_utc_ns: UtcNs) -> list[Record]:
+        """Let packets be stale from now on, and others no longer."""
+        records: list[Record] = []
+        for packet in state.satellite.packets:
+            if (packet.name in stale) == (packet.name in state.stale):
+                continue
+            last_utc_ns = state.last_by_packet.get(packet.name)
+            if packet.name not in stale:
+                evidence = "received again" if last_utc_ns == now_utc_ns else "out of contact"
+            elif last_utc_ns is None:
+                evidence = f"not received; expected every {packet.expected_every_s:g} s"
+            else:
+                age_s = (now_utc_ns - last_utc_ns) / 1e9
+                evidence = f"last received {age_s:.0f} s ago; expected every {packet.expected_every_s:g} s"
+            records += self.condition(
+                state.slug,
+                condition_name(packet.name, "stale"),
+                packet.name in stale,
+                now_utc_ns,
+                level=packet.stale_level,
+                evidence=evidence,
+            )
+        state.stale = stale
+        return records
 
     def _step(self, state: _SatelliteState, packet: _PacketState, report: ParameterReport) -> list[Record]:
         from agent.health import kernels
@@ -237,15 +325,21 @@ class Monitor:
 
     def _stale_packets(self, state: _SatelliteState, now_utc_ns: UtcNs) -> tuple[str, ...]:
         """List the packets that should have come by now: only where the satellite is known to be in view."""
+        if state.deaf_since_utc_ns is not None:
+            return state.stale
         always = state.satellite.orbit == "geo" or state.satellite.simulated
-        stale = set(state.stale) if always or state.in_view else set()
+        stale = set() if not always and state.in_view is False else set(state.stale)
         for packet in state.satellite.packets:
             last_utc_ns = state.last_by_packet.get(packet.name)
             if packet.expected_every_s is None or last_utc_ns is None:
                 continue
             if not always and not state.in_view:
                 continue
-            since_utc_ns = max(last_utc_ns, last_utc_ns if always else state.in_view_since_utc_ns or last_utc_ns)
+            since_utc_ns = max(
+                last_utc_ns,
+                last_utc_ns if always else state.in_view_since_utc_ns or last_utc_ns,
+                state.hears_since_utc_ns or last_utc_ns,
+            )
             if now_utc_ns - since_utc_ns > EXPIRATION_TOLERANCE * packet.expected_every_s * 1e9:
                 stale.add(packet.name)
         return tuple(packet.name for packet in state.satellite.packets if packet.name in stale)
@@ -264,9 +358,13 @@ def _new_state(slug: str, satellite: definitions.Satellite) -> _SatelliteState:
     limits = LimitSet(satellite, slug)
     state = _SatelliteState(slug, satellite, limits)
     names = Counter(one.name for packet in limits.packets.values() for one in packet.parameters)
+    conditions = condition_names(satellite)
     for name, packet in limits.packets.items():
-        # What several packets carry with limits of their own has an alarm in each of them.
-        alarm_names = tuple(f"{name}_{one.name}" if names[one.name] > 1 else one.name for one in packet.parameters)
+        # What several packets carry with limits of their own has an alarm in each; so has a condition's namesake.
+        alarm_names = tuple(
+            f"{name}_{one.name}" if names[one.name] > 1 or one.name in conditions else one.name
+            for one in packet.parameters
+        )
         state.packets[name] = _PacketState(packet, PacketMemory(len(packet.parameters)), alarm_names)
     return state
 
