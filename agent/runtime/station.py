@@ -120,6 +120,7 @@ class Agent:
         self.refresh: ElementRefresh | None = None
         self.http_port = http_port if http_port is not None else config.file.http_port
         self._tables = check_station(config)
+        self._heard = [table.satellites or tuple(config.satellites) for table in self._tables]
         self._archive: Archive | None = None
         self._archive_directory = config.resolve(config.file.archive.directory)
         self._group: asyncio.TaskGroup
@@ -284,6 +285,7 @@ class Agent:
             self.promises.promise("health tick", self.config.file.health_tick_s + HANG_S)
             await asyncio.sleep(self.config.file.health_tick_s)
             self._count_rejected()
+            self._say_who_is_heard()
             durable: list[Record] = []
             live: list[Record] = []
             self._sort(self.monitor.tick(time.time_ns()), durable, live)
@@ -298,6 +300,15 @@ class Agent:
                 if new:
                     self.monitor.count_rejected(slug, downlink, new)
                     self._counted[key] = total.copy()
+
+    def _say_who_is_heard(self) -> None:
+        """Tell health which satellites no source could hear now: their silence is the station's own."""
+        heard = {
+            slug for feed, slugs in zip(self.feeds, self._heard, strict=True) if feed.state.online for slug in slugs
+        }
+        now_utc_ns = time.time_ns()
+        for slug in self.config.satellites:
+            self.monitor.set_hears(slug, slug in heard, now_utc_ns)
 
     async def _say_how_it_is(self) -> None:
         while True:
