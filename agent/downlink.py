@@ -99,6 +99,13 @@ class _Stage:
         return found
 
     @property
+    def missing(self) -> Counter[str]:
+        missing: Counter[str] = Counter()
+        for extractor in self._extractors.values():
+            missing.update(getattr(extractor, "missing", {}))
+        return missing
+
+    @property
     def gaps(self) -> list[Gap]:
         found = []
         for (_, vcid), extractor in self._extractors.items():
@@ -136,6 +143,11 @@ class FrameReader:
     def counted(self) -> Counter[str]:
         """Count what was neither a packet nor refused: idle packets, fill octets …."""
         return sum((stage.counted for stage in self._stages), Counter[str]())
+
+    @property
+    def missing(self) -> Counter[str]:
+        """Count the frames and packets that are missing, by counter: ``{"vc 33": 7, "apid 673": 2}``."""
+        return sum((stage.missing for stage in self._stages), Counter[str]())
 
     @property
     def gaps(self) -> list[Gap]:

@@ -107,6 +107,18 @@ class Receiver:
         """Return the APIDs that count by more than one."""
         return {apid: step for reader in self._all_readers for apid, step in reader.cadences.items()}
 
+    def gaps_by_downlink(self) -> dict[tuple[str, str], dict[str, int]]:
+        """Count the frames and packets missing on each downlink of a known satellite since the source was tuned.
+
+        By counter: ``{"vc 33": 7, "apid 673": 2}``; a downlink that lacks nothing has an empty table.
+        """
+        missing: dict[tuple[str, str], Counter[str]] = {}
+        for reader in self._all_readers:
+            if reader.transmitter.slug is not None:
+                key = reader.transmitter.slug, reader.transmitter.downlink.name
+                missing[key] = missing.get(key, Counter()) + reader.missing
+        return {key: dict(counts) for key, counts in missing.items()}
+
     def rejected_by_downlink(self) -> dict[tuple[str, str], Counter[str]]:
         """Count what was refused for each downlink of a known satellite."""
         counts: dict[tuple[str, str], Counter[str]] = {}

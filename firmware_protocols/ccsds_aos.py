@@ -28,7 +28,7 @@ from construct import BitsInteger, BitStruct, Flag
 from msgspec import Meta
 
 from firmware_protocols.ccsds import header_error_control, operational_control
-from firmware_protocols.ccsds.counters import CounterTrack, Verdict
+from firmware_protocols.ccsds.counters import CounterTrack, Verdict, missing_by_counter
 from firmware_protocols.ccsds.identity import Witnesses
 from firmware_protocols.ccsds.packet_zone import MORE, NO_PACKET, PacketZone, packet_octets
 from firmware_protocols.coding.crc import CRC16_CCITT_FALSE, append_crc, crc_matches
@@ -104,6 +104,11 @@ class PacketExtractor:
     def gaps(self) -> list[Gap]:
         """List the frames that are missing, by virtual channel."""
         return [gap for channel in self._channels.values() for gap in channel.track.gaps]
+
+    @property
+    def missing(self) -> Counter[str]:
+        """Count the frames that are missing, by virtual channel."""
+        return missing_by_counter("vc", "vcid", (channel.track for channel in self._channels.values()))
 
     def feed(self, frame: bytes) -> list[Packet]:
         """Take one frame and return the packets now complete."""

@@ -26,7 +26,7 @@ from construct import BitsInteger, BitStruct, Flag
 from msgspec import Meta
 
 from firmware_protocols.ccsds import operational_control
-from firmware_protocols.ccsds.counters import CounterTrack, Verdict
+from firmware_protocols.ccsds.counters import CounterTrack, Verdict, missing_by_counter
 from firmware_protocols.ccsds.identity import Witnesses
 from firmware_protocols.ccsds.packet_zone import ONLY_IDLE, PacketZone
 from firmware_protocols.coding.crc import CRC16_CCITT_FALSE, append_crc, crc_matches
@@ -92,6 +92,11 @@ class PacketExtractor:
     def gaps(self) -> list[Gap]:
         """List the frames that are missing, by virtual channel; a counter of 8 bits hides whole turns."""
         return [gap for channel in self._channels.values() for gap in channel.track.gaps]
+
+    @property
+    def missing(self) -> Counter[str]:
+        """Count the frames that are missing, by virtual channel."""
+        return missing_by_counter("vc", "vcid", (channel.track for channel in self._channels.values()))
 
     def feed(self, frame: bytes) -> list[Packet]:
         """Take one frame and return the packets now complete."""

@@ -126,7 +126,8 @@ SymbolDeframer: TypeAlias = "Deframer[NDArray[np.float32]]"
 class PacketExtractor(Protocol):
     """Frames in, packets out; ``rejected`` counts what was refused, by reason.
 
-    One that follows counters also has ``gaps`` (a list of ``Gap``), and one that meets what is neither a packet
+    One that follows counters also has ``gaps`` (a list of ``Gap``) and ``missing`` (how many, by the counter's
+    name, as ``{"vc 33": 7}`` or ``{"apid 673": 2}``), and one that meets what is neither a packet
     nor a fault has ``counted`` (idle packets, fill octets …, by name).
     """
 

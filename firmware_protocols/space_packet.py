@@ -25,7 +25,7 @@ import msgspec
 from construct import BitsInteger, BitStruct, Flag
 from msgspec import Meta
 
-from firmware_protocols.ccsds.counters import CounterTrack
+from firmware_protocols.ccsds.counters import CounterTrack, missing_by_counter
 from firmware_protocols.ccsds.packet_zone import HEADER_OCTETS, IDLE_APID
 from firmware_protocols.ccsds.time_codes import TimeCode
 from firmware_protocols.interface import Example, Gap, HeaderValue, LinkFrame, Packet
@@ -91,6 +91,11 @@ class PacketExtractor:
     def gaps(self) -> list[Gap]:
         """List the packets that are missing, by APID."""
         return [gap for track in self._tracks.values() for gap in track.gaps]
+
+    @property
+    def missing(self) -> Counter[str]:
+        """Count the packets that are missing, by APID."""
+        return missing_by_counter("apid", "apid", self._tracks.values())
 
     @property
     def cadences(self) -> dict[int, int]:

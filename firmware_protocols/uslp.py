@@ -28,7 +28,7 @@ from construct import BitsInteger, BitStruct, Flag
 from msgspec import Meta
 
 from firmware_protocols.ccsds import operational_control
-from firmware_protocols.ccsds.counters import CounterTrack
+from firmware_protocols.ccsds.counters import CounterTrack, missing_by_counter
 from firmware_protocols.ccsds.identity import Witnesses
 from firmware_protocols.ccsds.packet_zone import PacketZone
 from firmware_protocols.coding.crc import CRC16_CCITT_FALSE, append_crc, crc_matches
@@ -108,6 +108,13 @@ class PacketExtractor:
         """List the frames that are missing, by virtual channel."""
         tracks = [channel.track for channel in self._channels.values()]
         return [gap for track in tracks if track is not None for gap in track.gaps]
+
+    @property
+    def missing(self) -> Counter[str]:
+        """Count the frames that are missing, by virtual channel."""
+        return missing_by_counter(
+            "vc", "vcid", (channel.track for channel in self._channels.values() if channel.track is not None)
+        )
 
     def feed(self, frame: bytes) -> list[Packet]:
         """Take one frame and return the packets now complete; octets behind its own length are left out."""

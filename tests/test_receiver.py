@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent import definitions
 from agent.downlink import Transmitter
 from agent.receiver import Receiver
 from agent.records import AudioBlock, Frame, IqBlock, OctetBlock, PacketRecord, ParameterReport, Record
-from firmware_protocols import kiss
+from firmware_protocols import ccsds_aos, kiss, space_packet
 from tests import signals
 
 NS_PER_S = 1_000_000_000
@@ -133,3 +134,29 @@ def test_a_loss_inside_a_frame_spoils_that_frame_only() -> None:
     blocks = cut_audio(samples, [third, third + 600])
     lost = AudioBlock(blocks[2].samples, blocks[2].sample_rate_hz, blocks[2].start_utc_ns, lost_before=600)
     assert data_of(run(Receiver("test", [signals.TRANSMITTER]), [blocks[0], lost])) == [FRAMES[0], FRAMES[2]]
+
+
+def test_what_is_missing_is_counted_by_virtual_channel_and_by_application_process() -> None:
+    downlink = definitions.Downlink(
+        name="frames",
+        frequency_hz=2.2e9,
+        modulation="bpsk",
+        baudrate_bd=1e6,
+        framing=definitions.ProtocolChoice(protocol="ccsds_tm_sync"),
+        extract=(
+            definitions.ProtocolChoice(protocol="ccsds_aos", options={"scid": 44}),
+            definitions.ProtocolChoice(protocol="space_packet", options={"learn_cadence": False}),
+        ),
+    )
+    frames = [
+        ccsds_aos.build(44, 33, count, b"\0\0" + space_packet.build(673, 2 * count, bytes(9)))
+        for count in (7, 8, 11, 12)  # 9 and 10 were lost
+    ]
+    receiver = Receiver(
+        "tnc",
+        [Transmitter("orbiter", None, downlink)],
+        octet_framing="fixed_length",
+        octet_options={"frame_octets": len(frames[0])},
+    )
+    run(receiver, [OctetBlock(b"".join(frames), BEGIN_UTC_NS)])
+    assert receiver.gaps_by_downlink() == {("orbiter", "frames"): {"vc 33": 2, "apid 673": 1 + 5 + 1}}

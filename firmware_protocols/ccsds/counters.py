@@ -12,8 +12,8 @@ Source: CCSDS 132.0-B-3 §4.1.2.4 and §4.1.2.5 (8 bits), 732.0-B-4 §4.1.2.4 (2
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
@@ -46,6 +46,7 @@ class CounterTrack:
         self._last: int | None = None
         self._doubt: int | None = None
         self._gaps: deque[Gap] = deque()
+        self._missing_not_listed = 0
         self._steps = 0
         self._divisor = 0
         self._at_divisor = 0
@@ -64,11 +65,20 @@ class CounterTrack:
         cadence = self.cadence
         found = []
         for gap in self._gaps:
-            step = (gap.before - gap.after) % self._modulus
-            missing = 0 if gap.restart else max(1, math.ceil(step / cadence) - 1) if step != cadence else 0
+            missing = self._missing_in(gap, cadence)
             if gap.restart or missing:
                 found.append(replace(gap, missing=missing))
         return found
+
+    @property
+    def missing(self) -> int:
+        """Count what is missing, by the cadence as it is known now, and with the gaps no longer listed."""
+        cadence = self.cadence
+        return self._missing_not_listed + sum(self._missing_in(gap, cadence) for gap in self._gaps)
+
+    def _missing_in(self, gap: Gap, cadence: int) -> int:
+        step = (gap.before - gap.after) % self._modulus
+        return 0 if gap.restart or step == cadence else max(1, math.ceil(step / cadence) - 1)
 
     def take(self, count: int) -> Verdict:
         """Take the next count and say what it means."""
@@ -136,5 +146,14 @@ class CounterTrack:
             return
         if len(self._gaps) >= MAX_GAPS:
             self.not_listed += 1
-            self._gaps.popleft()
+            self._missing_not_listed += self._missing_in(self._gaps.popleft(), self.cadence)
         self._gaps.append(Gap(self.name, last, count, 0 if restart else step - 1, restart))
+
+
+def missing_by_counter(kind: str, key: str, tracks: Iterable[CounterTrack]) -> Counter[str]:
+    """Add up what is missing of each counter, named by one of its numbers: ``{"vc 33": 7}``."""
+    found: Counter[str] = Counter()
+    for track in tracks:
+        if missing := track.missing:
+            found[f"{kind} {track.name[key]}"] += missing
+    return found
