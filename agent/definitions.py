@@ -39,8 +39,8 @@ class ProtocolChoice(Definition, frozen=True):
 class Downlink(Definition, frozen=True):
     """One transmitter.
 
-    ``modulation`` names a module of ``agent.dsp``, ``modulation_options`` go to it; ``framing`` names the
-    protocol that finds frames; ``extract`` the protocols that take packets out of them, in order.
+    ``modulation`` names a module of ``agent.dsp.modulations``, ``modulation_options`` go to it; ``framing`` names
+    the protocol that finds frames; ``extract`` the protocols that take packets out of them, in order.
     """
 
     name: Name
@@ -125,17 +125,31 @@ class Expression(Definition, frozen=True, tag="expression", tag_field="kind"):
     expression: Text
 
 
+TimePart: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^(years?|month|day|day_of_year|hour|minute|second|two_seconds|millisecond|microsecond|unused)"
+        r":[1-9][0-9]?$"
+    ),
+]
+"""One part of a calendar time and how wide it is: ``hour:5``."""
+
+
 class Time(Definition, frozen=True, tag="time", tag_field="kind"):
     """A moment, shown as ISO 8601; leap seconds are not counted.
 
     ``ticks``: ``ticks_per_s`` of them since ``epoch`` (UTC), as Unix time and CUC count. ``cds`` (CCSDS 301.0-B
     §3.3): 16 bits of days, 32 of milliseconds of the day, then 0 or 16 bits of microseconds (``u48``, ``u64``).
+    ``packed`` and ``digits``: the parts of a calendar side by side in one number, the most significant first, each
+    so many bits or decimal digits wide (``["year:12", "day_of_year:9", "hour:5" …]``); ``years`` count from the
+    year of ``epoch``, ``two_seconds`` every other second, ``unused`` nothing.
     """
 
     epoch: str = "1970-01-01T00:00:00Z"
     ticks_per_s: Positive = 1.0
-    code: Literal["ticks", "cds"] = "ticks"
+    code: Literal["ticks", "cds", "packed", "digits"] = "ticks"
     microseconds: bool = False
+    parts: Annotated[tuple[TimePart, ...], Meta(max_length=16)] = ()
 
 
 Calibration: TypeAlias = Polynomial | Spline | Enumeration | Expression | Time

@@ -1,15 +1,14 @@
 """Modems: samples in, soft symbols out, one modulation per file.
 
-The ``modulation`` of a downlink is the module's name. A module offers ``Options`` (what
-``modulation_options`` may say), ``Demodulator(baudrate_bd, options, signal, sample_rate_hz)`` and
-``channel_bandwidth_hz(baudrate_bd, options)``. Nothing is
-registered, and importing this package loads neither NumPy nor Numba.
+The ``modulation`` of a downlink is the name of a module in ``modulations/``; the modules beside that folder are
+what modems are made of. Nothing is registered, and importing this package loads neither NumPy nor Numba.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
+import pkgutil
 from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,8 +18,7 @@ import msgspec
 if TYPE_CHECKING:
     from agent.stages import Demodulator
 
-_MODULATIONS = ("afsk", "bpsk", "fsk", "pm", "qpsk")
-"""The modules of this package that are modulations; the others are their parts."""
+_MODULATIONS = "agent.dsp.modulations"
 
 LOWEST_SAMPLES_PER_SYMBOL = 2.0
 
@@ -39,15 +37,17 @@ class BadOptions(ValueError):
 
 
 def modulation_names() -> tuple[str, ...]:
-    """List the modulations."""
-    return _MODULATIONS
+    """List the modulations by their files, none of which is loaded."""
+    folder = importlib.import_module(_MODULATIONS)
+    return tuple(sorted(info.name for info in pkgutil.iter_modules(folder.__path__) if not info.ispkg))
 
 
 def load(name: str) -> ModuleType:
     """Import a modulation's module by its name; raises ``UnknownModulation``."""
-    if name not in _MODULATIONS:
-        raise UnknownModulation(name, _MODULATIONS)
-    return importlib.import_module(f"agent.dsp.{name}")
+    known = modulation_names()
+    if name not in known:
+        raise UnknownModulation(name, known)
+    return importlib.import_module(f"{_MODULATIONS}.{name}")
 
 
 def convert_options(module: ModuleType, options: Mapping[str, Any]) -> Any:

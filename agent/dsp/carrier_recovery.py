@@ -86,6 +86,10 @@ class CarrierRemoval:
         self._state = np.zeros(1)
         self._past = np.zeros(0)  # frequencies already used, of the windows from ``_past_origin`` on
         self._past_origin = 0
+        self.step = self._step
+        """Samples from one judged frequency to the next."""
+        self.found = np.zeros(0)
+        """Frequencies, in cycles a sample, that the last ``feed`` took away."""
 
     def feed(self, samples: Planar, *, last: bool = False) -> Planar:
         """Take samples; give those whose carrier is known, now at zero; with ``last`` also what is still held."""
@@ -99,6 +103,7 @@ class CarrierRemoval:
         if count:
             self._search(count)
         segments = len(self._frequencies) - 1
+        self.found = self._frequencies[: max(0, segments)]
         if segments < 1:
             return np.empty((2, 0), dtype=np.float32)
         length = segments * self._step

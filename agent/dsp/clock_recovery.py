@@ -64,6 +64,8 @@ class ClockRecovery:
         self._track_hop = 0
         self._state = np.zeros(2)
         self._taken = np.array([-1e18])
+        self.track = np.zeros((0, 2))
+        """float64[n, 2]: (phase in symbols, strength of the line) of the hops that the last ``feed`` judged."""
 
     def feed(
         self, samples: NDArray[np.float32], *, last: bool = False
@@ -86,12 +88,14 @@ class ClockRecovery:
             self._next_phasor += new
             self._phasors = np.concatenate((self._phasors, fresh), axis=1)
         ready = max(0, self._phasors.shape[1] - 2 * self._half)
+        self.track = np.zeros((0, 2))
         if not ready:
             return self._nothing()
         track = np.empty((ready, 2))
         kernels.clock_track(self._phasors, self._windows, self._errors, self._state, track)
         self._phasors = self._phasors[:, ready:].copy()
         self._track = np.concatenate((self._track, track))
+        self.track = track
         return self._take()
 
     def line_strength(self) -> float:

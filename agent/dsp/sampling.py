@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.dsp import kernels
-from agent.records import AudioBlock, IqBlock, SymbolBlock
+from agent.records import AudioBlock, IqBlock, SymbolBlock, Trace
 
 Signal: TypeAlias = Literal["iq", "audio"]
 Planar: TypeAlias = "NDArray[np.float32]"
@@ -102,6 +102,10 @@ class Chain(Protocol):
         """Take samples whole; with ``last`` give all that is still inside."""
         ...
 
+    def traces(self) -> list[Trace]:
+        """Show what the stages gave in the last ``feed``."""
+        ...
+
 
 class Streaming:
     """Drive a chain hop by hop, and begin a new one behind every gap and every hop of silence."""
@@ -111,6 +115,9 @@ class Streaming:
         self._intake = intake
         self._begin = begin
         self._chain: Chain | None = None
+        self._start_utc_ns = 0
+        self.watch: Callable[[int, Trace], None] | None = None
+        """Called with a stream's start and what each stage gave; ``None``: nobody looks, and it costs nothing."""
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""
@@ -136,13 +143,23 @@ class Streaming:
             return out + self._end()
         if self._chain is None:
             self._chain = self._begin(hop.start_utc_ns)
-        return out + self._chain.feed(hop.samples)
+            self._start_utc_ns = hop.start_utc_ns
+        out += self._chain.feed(hop.samples)
+        self._show(self._chain)
+        return out
 
     def _end(self) -> list[SymbolBlock]:
         if self._chain is None:
             return []
         chain, self._chain = self._chain, None
-        return chain.feed(np.zeros((self._intake.channels, 0), dtype=np.float32), last=True)
+        out = chain.feed(np.zeros((self._intake.channels, 0), dtype=np.float32), last=True)
+        self._show(chain)
+        return out
+
+    def _show(self, chain: Chain) -> None:
+        if self.watch is not None:
+            for trace in chain.traces():
+                self.watch(self._start_utc_ns, trace)
 
 
 def _planar(block: IqBlock | AudioBlock) -> Planar:
