@@ -22,6 +22,9 @@ from firmware_protocols import interface
 from firmware_protocols.interface import Gap, LinkFrame, Packet
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from agent.stages import Demodulator
 
 NS_PER_S = 1_000_000_000
@@ -258,8 +261,9 @@ class _Stream:
 
 
 def _without_symbols(block: SymbolBlock) -> SymbolBlock:
+    nothing = block.soft[:0].copy()  # a view would keep all the symbols
     return SymbolBlock(
-        block.soft[:0], block.baudrate_bd, block.start_utc_ns, block.snr_db, block.frequency_offset_hz, block.stream
+        nothing, block.baudrate_bd, block.start_utc_ns, block.snr_db, block.frequency_offset_hz, block.stream
     )
 
 
@@ -282,7 +286,7 @@ class Downlink:
         )
         self._streams: dict[int, _Stream] = {}
         self._recent: deque[tuple[UtcNs, UtcNs, bytes]] = deque(maxlen=REMEMBERED_FRAMES)
-        self.last_symbols: list[float] | None = None
+        self.last_symbols: NDArray[np.float32] | None = None
         """Soft symbols about the end of the newest frame, to look at; taken away by whoever shows them."""
 
     @property
@@ -352,7 +356,7 @@ class Downlink:
             records.append(frame)
             records += self.reader.read(frame)
             if stream.newest is not None:
-                self.last_symbols = [round(float(value), 3) for value in stream.newest.soft[-SHOWN_SYMBOLS:]]
+                self.last_symbols = stream.newest.soft[-SHOWN_SYMBOLS:]
         return records
 
     def _is_duplicate(self, start_utc_ns: UtcNs, span_ns: int, data: bytes) -> bool:

@@ -139,8 +139,8 @@ class Receiver:
         taken = []
         for downlink in self._downlinks:
             symbols, downlink.last_symbols = downlink.last_symbols, None
-            if symbols:
-                taken.append((downlink.transmitter, symbols))
+            if symbols is not None:
+                taken.append((downlink.transmitter, [round(value, 3) for value in symbols.tolist()]))
         return taken
 
     def set_doppler(self, slug: str, curve: DopplerCurve | None) -> None:
