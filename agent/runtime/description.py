@@ -17,7 +17,7 @@ from agent.runtime.announcer import source_values
 from agent.runtime.feed import Feed
 from agent.runtime.passes import PassWatch, Sky
 from agent.sinks import payloads
-from agent.sinks.archive import ArchiveStats
+from agent.sinks.archive_stats import ArchiveStats
 from agent.sinks.publisher import Publisher
 
 Value: TypeAlias = "int | float | bool | str | None"

@@ -1,7 +1,7 @@
 """The archive: every frame, report, alarm transition and pass event, on the medium before anything is published.
 
-The asynchronous shell around ``segments``: group commit, what happens while the medium refuses, and word to those
-who wait for new records. SQLite runs in one thread of its own; the event loop never waits for a disk.
+Knows group commit, cursors, what happens while the medium refuses, and word to those who wait for new records.
+``segments_thread`` keeps SQLite in a thread of its own, ``waiting_records`` what is not committed yet.
 
 Records are taken at once (``submit``) and committed together after ``commit_interval_s``, 200 records or 64 KiB,
 whichever is first. While the medium refuses (full, read-only, failing) they are held in a ring of 16 MiB, the
@@ -13,74 +13,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from agent.errors import SinkUnavailable
 from agent.records import Record
-from agent.sinks.archived import (
-    MAX_RECORD_OCTETS,
-    Archivable,
-    ArchivedRecord,
-    Packed,
-    UnreadableRecord,
-    archivable,
-    pack,
-    unpack,
-)
-from agent.sinks.segment import StorageFault, fault_of
+from agent.sinks.archive_stats import ArchiveStats
+from agent.sinks.archived import MAX_RECORD_OCTETS, ArchivedRecord, archivable, pack
+from agent.sinks.segment import StorageFault
 from agent.sinks.segments import MIN_FREE_MB, Segments
+from agent.sinks.segments_thread import SegmentsThread
+from agent.sinks.waiting_records import Waiting, WaitingRecords, finish
 
 log = logging.getLogger(__name__)
 
-BATCH_RECORDS: Final = 200
-BATCH_OCTETS: Final = 64 << 10
-RING_OCTETS: Final = 16 << 20
 RETRY_S: Final = 1.0
 CURSOR_INTERVAL_S: Final = 5.0
 CLOSE_S: Final = 5.0
 
-T = TypeVar("T")
 Listener = Callable[[Sequence[ArchivedRecord]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveStats:
-    """The archive in numbers; counters are since the archive was made, except where said otherwise."""
-
-    archive: str
-    newest_seq: int
-    oldest_seq: int
-    megabytes: float
-    segments: int
-    committed: int
-    """Records committed since this start."""
-    pending: int
-    commit_lag_ms: float
-    """From taking the oldest record of the last group until its commit returned."""
-    commit_lag_max_ms: float
-    lost: int
-    evicted_acked: int
-    evicted_unacked: int
-    damaged: int
-    quarantined: int
-    salvaged: int
-    degraded: str
-    """Why the medium refuses (``full``, ``read_only``, ``io_error`` …), or empty."""
-
-
-@dataclass(slots=True)
-class _Pending:
-    packed: Packed
-    record: Archivable
-    taken_s: float
-    done: asyncio.Future[None] | None
 
 
 class Archive:
@@ -104,13 +58,9 @@ class Archive:
         self.directory = directory
         self.station = station
         self.boot = boot
-        self.commit_interval_s = commit_interval_s
-        self._max_mb = max_mb
-        self._min_free_mb = min_free_mb
-        self._segments: Segments | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="archive")
-        self._pending: deque[_Pending] = deque()
-        self._pending_octets = 0
+        self._commit_interval_s = commit_interval_s
+        self._thread = SegmentsThread(directory, station, max_mb=max_mb, min_free_mb=min_free_mb)
+        self._waiting = WaitingRecords()
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._grown = asyncio.Event()
@@ -136,7 +86,7 @@ class Archive:
         except StorageFault as fault:
             self._degrade(fault)
         except SinkUnavailable:
-            self._thread.shutdown(wait=False)
+            self._thread.give_up()
             raise
         self._room.set()
         self._task = asyncio.create_task(self._commit_groups(), name="archive")
@@ -153,9 +103,14 @@ class Archive:
                 async with asyncio.timeout(CLOSE_S):
                     await self._task
         except TimeoutError:
-            log.warning("archive: %d records could not be written in time", len(self._pending))
+            log.warning("archive: %d records could not be written in time", len(self._waiting))
         finally:
-            await self._close_segments()
+            await self._thread.close()
+
+    async def until_it_fails(self) -> None:
+        """Wait for ever; raises what ended the archive if nobody foresaw it: the agent must not go on without."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
 
     # -- what the agent calls ------------------------------------------------------------------------------------
 
@@ -174,6 +129,21 @@ class Archive:
         """Why the medium refuses, or empty when all is well."""
         return self._degraded
 
+    @property
+    def commit_interval_s(self) -> float:
+        """How long the oldest record may wait for its commit; may be changed at any time."""
+        return self._commit_interval_s
+
+    @commit_interval_s.setter
+    def commit_interval_s(self, seconds: float) -> None:
+        if seconds != self._commit_interval_s:
+            self._commit_interval_s = seconds
+            self._wake.set()
+
+    async def has_room(self) -> None:
+        """Wait as long as the medium is too slow for what was taken already."""
+        await self._room.wait()
+
     def submit(self, records: Sequence[Record]) -> asyncio.Future[None]:
         """Take records without waiting; the future is done when they are committed.
 
@@ -184,12 +154,11 @@ class Archive:
             raise self._broken
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         now_s = time.monotonic()
-        taken = [_Pending(pack(record, self.boot), record, now_s, None) for record in archivable(records)]
+        taken = [Waiting(pack(record, self.boot), record, now_s, None) for record in archivable(records)]
         fits = [item for item in taken if item.packed.size <= MAX_RECORD_OCTETS]
         if len(fits) < len(taken):
             self._lose(len(taken) - len(fits), "larger than a record may be")
-        self._pending.extend(fits)
-        self._pending_octets += sum(item.packed.size for item in fits)
+        self._waiting.add(fits)
         if not fits or self._degraded:
             done.set_result(None)
         else:
@@ -197,7 +166,7 @@ class Archive:
         if self._degraded:
             self._tell([ArchivedRecord(0, self.boot, item.record) for item in fits])
             self._trim()
-        if self._pending_octets >= RING_OCTETS:
+        if self._waiting.is_full:
             self._room.clear()
         self._wake.set()
         return done
@@ -209,37 +178,15 @@ class Archive:
 
     async def read_after(self, seq: int, limit: int = 500) -> list[ArchivedRecord]:
         """Read up to ``limit`` records after ``seq``, in order; raises ``SinkUnavailable``."""
-
-        def read(segments: Segments) -> list[ArchivedRecord]:
-            found: list[ArchivedRecord] = []
-            after = seq
-            while not found:
-                rows = segments.read_after(after, limit)
-                if not rows:
-                    break
-                after = rows[-1].seq
-                for row in rows:
-                    with suppress(UnreadableRecord):
-                        found.append(unpack(row))
-            return found
-
-        return await self._ask(read)
+        return await self._thread.read_after(seq, limit)
 
     async def read_before(self, seq: int, limit: int = 500) -> list[ArchivedRecord]:
         """Read up to ``limit`` records before ``seq``, newest first; raises ``SinkUnavailable``."""
-
-        def read(segments: Segments) -> list[ArchivedRecord]:
-            found = []
-            for row in segments.read_before(seq, limit):
-                with suppress(UnreadableRecord):
-                    found.append(unpack(row))
-            return found
-
-        return await self._ask(read)
+        return await self._thread.read_before(seq, limit)
 
     async def count_after(self, seq: int) -> int:
         """Count the records after ``seq``; raises ``SinkUnavailable``."""
-        return await self._ask(lambda segments: segments.count_after(seq))
+        return await self._thread.ask(lambda segments: segments.count_after(seq))
 
     def cursor(self, destination: str) -> int:
         """Return how far a destination has acknowledged, 0 for a new one; it counts as configured from now on."""
@@ -250,6 +197,10 @@ class Archive:
         """Note that a destination has everything through ``seq``; written with the next group commit."""
         self._destinations.add(destination)
         self.remember(destination, seq)
+
+    def forget(self, destination: str) -> None:
+        """Note that a destination is configured no more: it holds back no eviction; its cursor stays."""
+        self._destinations.discard(destination)
 
     def note(self, name: str) -> int:
         """Return a number kept beside the cursors that holds back no eviction, 0 when there is none."""
@@ -276,19 +227,14 @@ class Archive:
         """
         self._listeners.append(listener)
 
+    def unlisten(self, listener: Listener) -> None:
+        """Tell a listener no more."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
     async def stats(self) -> ArchiveStats:
         """Return the archive in numbers."""
-
-        def survey(segments: Segments | None) -> tuple[int, float, int, dict[str, int]]:
-            if segments is None:
-                return 0, 0.0, 0, {}
-            try:
-                octets = segments.octets()
-            except OSError:
-                octets = 0
-            return segments.oldest_seq() or 0, octets / 1e6, len(segments.paths()), dict(segments.counters)
-
-        oldest, megabytes, segments, counters = await self._run(survey)
+        oldest, megabytes, segments, counters = await self._thread.survey()
         return ArchiveStats(
             archive=self._archive_id,
             newest_seq=self._newest_seq,
@@ -296,7 +242,7 @@ class Archive:
             megabytes=round(megabytes, 3),
             segments=segments,
             committed=self._committed,
-            pending=len(self._pending),
+            pending=len(self._waiting),
             commit_lag_ms=round(self._lag_ms, 1),
             commit_lag_max_ms=round(self._lag_max_ms, 1),
             lost=counters.get("lost", 0) + self._lost,
@@ -315,10 +261,10 @@ class Archive:
             await self._wait_for_group()
             if self._degraded and not await self._recovered():
                 if self._closing:
-                    self._lose(len(self._pending), "the medium refuses")
+                    self._lose(len(self._waiting), "the medium refuses")
                     return
                 continue
-            if self._pending or self._new_cursors:
+            if self._waiting or self._new_cursors:
                 await self._commit_group()
             elif self._closing:
                 return
@@ -328,9 +274,7 @@ class Archive:
         if task.cancelled() or (error := task.exception()) is None:
             return
         self._broken = error
-        for item in self._pending:
-            if item.done is not None and not item.done.done():
-                item.done.set_exception(error)
+        self._waiting.release(error)
 
     async def _wait_for_group(self) -> None:
         """Return when there is a group to commit, cursors to note, or the end has come."""
@@ -342,10 +286,10 @@ class Archive:
                         await self._sleep_until_closing()
                 return
             due = []
-            if self._pending:
-                if len(self._pending) >= BATCH_RECORDS or self._pending_octets >= BATCH_OCTETS:
+            if self._waiting:
+                if self._waiting.group_is_full:
                     return
-                due.append(self._pending[0].taken_s + self.commit_interval_s)
+                due.append(self._waiting.oldest_s + self._commit_interval_s)
             if self._cursor_due_s:
                 due.append(self._cursor_due_s)
             if due and min(due) <= now_s:
@@ -362,12 +306,7 @@ class Archive:
 
     async def _commit_group(self) -> bool:
         """Commit what is pending, up to a bound; ``False`` when the medium refused."""
-        group: list[_Pending] = []
-        octets = 0
-        while self._pending and len(group) < BATCH_RECORDS * 10 and octets < BATCH_OCTETS * 16:
-            item = self._pending.popleft()
-            octets += item.packed.size
-            group.append(item)
+        group = self._waiting.take_group()
         cursors, self._new_cursors, self._cursor_due_s = self._new_cursors, {}, 0.0
         lost, self._lost = self._lost, 0
         now_utc_ns = time.time_ns()
@@ -385,18 +324,17 @@ class Archive:
             return [row.seq for row in rows]
 
         try:
-            seqs = await self._run(commit)
+            seqs = await self._thread.run(commit)
         except StorageFault as fault:
-            self._pending.extendleft(reversed(group))
+            self._waiting.put_back(group)
             self._new_cursors = {**cursors, **self._new_cursors}
             self._lost += lost
             self._degrade(fault)
             return False
         except BaseException:
-            self._pending.extendleft(reversed(group))
+            self._waiting.put_back(group)
             raise
-        self._pending_octets -= octets
-        if self._pending_octets < RING_OCTETS // 2:
+        if self._waiting.has_room_again:
             self._room.set()
         if not seqs:
             return True
@@ -405,8 +343,7 @@ class Archive:
         self._lag_ms = (time.monotonic() - group[0].taken_s) * 1e3
         self._lag_max_ms = max(self._lag_max_ms, self._lag_ms)
         for item in group:
-            if item.done is not None and not item.done.done():
-                item.done.set_result(None)
+            finish(item)
         self._grown.set()
         self._tell([ArchivedRecord(seq, self.boot, item.record) for seq, item in zip(seqs, group, strict=True)])
         return True
@@ -422,17 +359,15 @@ class Archive:
         if before != fault.reason:
             log.error("archive %s: %s; records are held in memory until it is mended", self.directory, fault)
         self._room.set()
-        for item in self._pending:
-            if item.done is not None and not item.done.done():
-                item.done.set_result(None)
+        self._waiting.release()
         if not before:
-            self._tell([ArchivedRecord(0, self.boot, item.record) for item in self._pending])
+            self._tell([ArchivedRecord(0, self.boot, record) for record in self._waiting.records()])
         self._trim()
 
     async def _recovered(self) -> bool:
         """Try whether the medium takes a commit again."""
         try:
-            if self._segments is None:
+            if self._thread.segments is None:
                 await self._open()
         except StorageFault as fault:
             self._degrade(fault)
@@ -447,10 +382,7 @@ class Archive:
         return True
 
     def _trim(self) -> None:
-        dropped = 0
-        while self._pending_octets > RING_OCTETS and self._pending:
-            self._pending_octets -= self._pending.popleft().packed.size
-            dropped += 1
+        dropped = self._waiting.trim()
         if dropped:
             self._lose(dropped, "the medium refuses and the ring is full")
 
@@ -459,44 +391,8 @@ class Archive:
             log.error("archive: records are being lost: %s", why)
         self._lost += count
 
-    # -- the worker thread -----------------------------------------------------------------------------------------
-
     async def _open(self) -> None:
-        def open_segments(_: Segments | None) -> Segments:
-            return Segments.open(self.directory, self.station, max_mb=self._max_mb, min_free_mb=self._min_free_mb)
-
-        segments = await self._run(open_segments)
-        self._segments = segments
+        segments = await self._thread.open()
         self._archive_id = segments.identity.archive
         self._newest_seq = segments.next_seq - 1
         self._cursors = {**segments.cursors, **self._new_cursors}
-
-    async def _run(self, work: Callable[[Segments | None], T]) -> T:
-        """Do work in the archive's thread; raises ``StorageFault``, ``SinkUnavailable``."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._segments)
-        except OSError as exc:
-            raise fault_of(exc) from exc
-
-    async def _ask(self, work: Callable[[Segments], T]) -> T:
-        def ask(segments: Segments | None) -> T:
-            if segments is None:
-                raise StorageFault("cannot_open", self._degraded or "closed")
-            return work(segments)
-
-        try:
-            return await self._run(ask)
-        except StorageFault as fault:
-            raise SinkUnavailable(f"archive {self.directory}: {fault}") from fault
-
-    async def _close_segments(self) -> None:
-        def close(segments: Segments | None) -> None:
-            if segments is not None:
-                segments.close()
-
-        try:
-            await self._run(close)
-        except StorageFault as fault:
-            log.error("archive: %s", fault)
-        self._segments = None
-        await asyncio.to_thread(self._thread.shutdown)
