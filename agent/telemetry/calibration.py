@@ -18,6 +18,7 @@ from agent import definitions
 from agent.errors import ConfigError
 from agent.records import EngineeringValue, RawValue
 from agent.telemetry import onboard_time
+from agent.telemetry.calendar_time import CalendarTime, compile_calendar
 from agent.telemetry.expression import compile_expression
 
 Forward: TypeAlias = Callable[[RawValue, Mapping[str, object]], EngineeringValue]
@@ -190,6 +191,9 @@ def _time(definition: definitions.Time, where: str) -> Calibrator:
 def moment_of(definition: definitions.Time, where: str = "") -> Callable[[RawValue], int | None]:
     """Return the function that turns a raw time into nanoseconds of UTC."""
     epoch_utc_ns = onboard_time.parse_utc(definition.epoch, f"{where}.epoch")
+    calendar = calendar_of(definition, where)
+    if calendar is not None:
+        return lambda raw: calendar.utc_ns(raw) if isinstance(raw, int) and raw >= 0 else None
     if definition.code == "cds":
         return lambda raw: (
             onboard_time.cds_to_utc_ns(raw, epoch_utc_ns, definition.microseconds) if isinstance(raw, int) else None
@@ -199,6 +203,17 @@ def moment_of(definition: definitions.Time, where: str = "") -> Callable[[RawVal
         if isinstance(raw, int | float)
         else None
     )
+
+
+def calendar_of(definition: definitions.Time, where: str = "") -> CalendarTime | None:
+    """Return the calendar code of a time that has one; raises ``ConfigError``."""
+    if definition.code not in ("packed", "digits"):
+        if definition.parts:
+            raise ConfigError(f"a time of {definition.code} has no parts", where=f"{where}.parts")
+        return None
+    epoch_utc_ns = onboard_time.parse_utc(definition.epoch, f"{where}.epoch")
+    epoch_year = int((onboard_time.format_utc(epoch_utc_ns) or "1970")[:4])
+    return compile_calendar(definition.code, definition.parts, epoch_year, f"{where}.parts")
 
 
 # -- the way back ------------------------------------------------------------------------------------------
@@ -240,6 +255,12 @@ def invert(
     if isinstance(definition, definitions.Time):
         if not isinstance(value, str):
             raise NoInverse(f"{value!r} is no time")
+        calendar = calendar_of(definition)
+        if calendar is not None:
+            raw = calendar.raw(onboard_time.parse_utc(value))
+            if raw is None:
+                raise NoInverse(f"{value} is outside what its parts can say")
+            return raw
         epoch_utc_ns = onboard_time.parse_utc(definition.epoch)
         if definition.code == "cds":
             return onboard_time.utc_ns_to_cds(onboard_time.parse_utc(value), epoch_utc_ns, definition.microseconds)

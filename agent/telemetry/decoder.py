@@ -224,12 +224,27 @@ def _meaning(field: Field, known: list[str]) -> _Meaning:
         raise ConfigError(f"{parameter.type} takes no calibration", where=f"{field.where}.calibration")
     if field.type.kind == "f" and isinstance(parameter.calibration, definitions.Enumeration):
         raise ConfigError("a real number has no labels", where=f"{field.where}.calibration")
-    if isinstance(parameter.calibration, definitions.Time) and parameter.calibration.code == "cds":
-        width = 64 if parameter.calibration.microseconds else 48
-        if field.type.kind != "u" or field.type.width != width:
-            raise ConfigError(f"this time code is u{width}", where=f"{field.where}.type")
+    if isinstance(parameter.calibration, definitions.Time):
+        _check_time(parameter.calibration, field)
     calibrator = compile_calibration(parameter.calibration, known, f"{field.where}.calibration")
     return _Meaning(calibrator.forward, calibrator, tuple(contexts))
+
+
+def _check_time(time: definitions.Time, field: Field) -> None:
+    """Refuse a time code in a field that cannot hold it."""
+    kind, where = field.type.kind, f"{field.where}.type"
+    if time.code == "cds":
+        width = 64 if time.microseconds else 48
+        if kind != "u" or field.type.width != width:
+            raise ConfigError(f"this time code is u{width}", where=where)
+    elif time.code == "packed":
+        bits = sum(int(part.partition(":")[2]) for part in time.parts)
+        if kind not in ("u", "bits") or field.type.width != bits:
+            raise ConfigError(
+                f"the parts of this time are {bits} bits", where=where, mend="u… or bits of that width"
+            )
+    elif time.code == "digits" and kind not in ("u", "i", "bits", "bcd"):
+        raise ConfigError("digits are those of a whole number", where=where, mend="bcd, or an integer")
 
 
 def _text(raw: RawValue, _: Mapping[str, object]) -> EngineeringValue:
