@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from agent.stages import Demodulator
+    from agent.stages import Demodulator, Watcher
 
 NS_PER_S = 1_000_000_000
 REMEMBERED_BLOCKS = 4096
@@ -153,6 +153,11 @@ class FrameReader:
         return sum((stage.missing for stage in self._stages), Counter[str]())
 
     @property
+    def undefined(self) -> Counter[str]:
+        """Count, by parameter, the values without an engineering value: no label, or out of the curve."""
+        return Counter() if self._decoder is None else self._decoder.undefined.copy()
+
+    @property
     def gaps(self) -> list[Gap]:
         """List what the counters of frames and packets show to be missing."""
         return [gap for stage in self._stages for gap in stage.gaps]
@@ -242,6 +247,7 @@ class _Stream:
     """One hypothesis: its deframer, and where and when each block of its symbols began."""
 
     deframer: interface.SymbolDeframer
+    number: int = 0
     fed: int = 0
     starts: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
     blocks: deque[SymbolBlock] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
@@ -275,7 +281,13 @@ class Downlink:
     """
 
     def __init__(
-        self, transmitter: Transmitter, *, signal: Literal["iq", "audio"], sample_rate_hz: float, source: str = ""
+        self,
+        transmitter: Transmitter,
+        *,
+        signal: Literal["iq", "audio"],
+        sample_rate_hz: float,
+        source: str = "",
+        watcher: Watcher | None = None,
     ) -> None:
         self.transmitter = transmitter
         self.source = source
@@ -284,6 +296,11 @@ class Downlink:
         self._demodulator: Demodulator = dsp.make_demodulator(
             downlink.modulation, downlink.baudrate_bd, downlink.modulation_options, signal, sample_rate_hz
         )
+        self._watcher = watcher
+        if watcher is not None:
+            self._demodulator.watch(watcher.trace)
+        self._signal = signal
+        self._doppler: deque[tuple[UtcNs, float]] = deque(maxlen=REMEMBERED_BLOCKS)
         self._streams: dict[int, _Stream] = {}
         self._recent: deque[tuple[UtcNs, UtcNs, bytes]] = deque(maxlen=REMEMBERED_FRAMES)
         self.last_symbols: NDArray[np.float32] | None = None
@@ -305,6 +322,8 @@ class Downlink:
 
     def feed(self, block: IqBlock | AudioBlock) -> list[Record]:
         """Take a block and return what it completed."""
+        if self._watcher is not None:
+            self._watcher.samples(block)
         return self._collect(self._demodulator.feed(block))
 
     def flush(self) -> list[Record]:
@@ -318,10 +337,12 @@ class Downlink:
         for block in blocks:
             stream = self._streams.get(block.stream)
             if stream is None:
-                stream = self._streams[block.stream] = _Stream(self._new_deframer())
+                stream = self._streams[block.stream] = _Stream(self._new_deframer(), block.stream)
             elif block.first:
                 found += [(stream, frame) for frame in stream.deframer.flush()]
             stream.remember(block)
+            if self._watcher is not None:
+                self._watcher.symbols(block)
             found += [(stream, frame) for frame in stream.deframer.feed(block.soft)]
         return self._records(found)
 
@@ -343,7 +364,10 @@ class Downlink:
         timed.sort(key=lambda item: (item[0] // (NS_PER_S // 20), item[2].corrected))
         records: list[Record] = []
         for start_utc_ns, span_ns, link_frame, middle, stream in timed:
-            if self._is_duplicate(start_utc_ns, span_ns, link_frame.data):
+            known = self._is_duplicate(start_utc_ns, span_ns, link_frame.data)
+            if self._watcher is not None:
+                self._watcher.found(stream.number, link_frame, start_utc_ns, span_ns, kept=not known)
+            if known:
                 continue
             frame = make_frame(
                 self.transmitter,

@@ -8,9 +8,9 @@ object: the runtime calls ``feed`` in a thread for samples, inline for octets, o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent import dsp
 from agent.definitions import Downlink as Downlink_
@@ -21,6 +21,9 @@ from agent.orbit.doppler import DopplerCurve
 from agent.records import AudioBlock, Block, Frame, IqBlock, OctetBlock, Record, UtcNs
 from firmware_protocols import interface
 from firmware_protocols.interface import Gap, LinkFrame
+
+if TYPE_CHECKING:
+    from agent.stages import Watcher
 
 NOBODY = Transmitter(
     None,
@@ -47,7 +50,8 @@ class _Shift:
 class Receiver:
     """Everything that listens to one source.
 
-    ``octet_framing`` names the protocol that finds frames in octets. ``rejected`` counts refusals by reason;
+    ``octet_framing`` names the protocol that finds frames in octets; ``watch`` makes who looks into a downlink's
+    chain. ``rejected`` counts refusals by reason;
     ``frames`` counts frames that passed.
     """
 
@@ -58,11 +62,13 @@ class Receiver:
         *,
         octet_framing: str = "kiss",
         octet_options: Mapping[str, Any] | None = None,
+        watch: Callable[[Transmitter], Watcher] | None = None,
     ) -> None:
         self.source = source
         self.transmitters = tuple(transmitters)
         self.frames = 0
         self.lost = 0
+        self._watch = watch
         self._octet_framing = octet_framing
         self._octet_options = dict(octet_options or {})
         self._octets: interface.OctetDeframer | None = None
@@ -96,6 +102,11 @@ class Receiver:
     def counted(self) -> Counter[str]:
         """Count what was neither a packet nor refused (idle packets, fill octets …)."""
         return sum((reader.counted for reader in self._all_readers), Counter[str]())
+
+    @property
+    def undefined(self) -> Counter[str]:
+        """Count the values without an engineering value, by parameter."""
+        return sum((reader.undefined for reader in self._all_readers), Counter[str]())
 
     @property
     def gaps(self) -> list[Gap]:
@@ -279,4 +290,10 @@ class Receiver:
     def _downlink(
         self, transmitter: Transmitter, signal: Literal["iq", "audio"], sample_rate_hz: float
     ) -> Downlink:
-        return Downlink(transmitter, signal=signal, sample_rate_hz=sample_rate_hz, source=self.source)
+        return Downlink(
+            transmitter,
+            signal=signal,
+            sample_rate_hz=sample_rate_hz,
+            source=self.source,
+            watcher=self._watch(transmitter) if self._watch is not None else None,
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,8 @@ class IqBlock:
     """Complex baseband samples.
 
     ``samples`` is complex64[n], full scale 1.0; ``lost_before`` counts samples known to be missing between
-    the block before this one and this one.
+    the block before this one and this one. ``doppler_hz`` is the Doppler shift that has been taken out at its
+    start.
     """
 
     samples: NDArray[np.complex64]
@@ -36,6 +37,7 @@ class IqBlock:
     center_frequency_hz: float
     start_utc_ns: UtcNs
     lost_before: int = 0
+    doppler_hz: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +81,24 @@ class SymbolBlock:
     first: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """What one stage of a demodulator gave in one stretch: to look at, never to decide by.
+
+    ``values`` is real, [n], or planar, [2, n] (I and Q). Those of a ``rate_hz`` follow one another from
+    ``first_s`` on, counted from the beginning of the unbroken stream; the others lie at ``positions_s``.
+    ``hypothesis`` numbers the branches of a demodulator that listens in several ways.
+    """
+
+    signal: str
+    values: NDArray[np.floating[Any]]
+    unit: str
+    rate_hz: float | None = None
+    first_s: float = 0.0
+    positions_s: NDArray[np.float64] | None = None
+    hypothesis: int | None = None
+
+
 # -- what is decoded ---------------------------------------------------------------------------------------
 
 
@@ -89,6 +109,8 @@ class Frame:
     ``satellite`` is the satellite file's name, or ``None`` when the frame was decoded without one;
     ``snr_db`` is Es/N0 of the symbols that carried it. ``source`` is the configured source's id.
     ``marking`` is the release marking that travels with everything derived from this frame.
+    ``doppler_corrected_hz`` is the shift that the receiver had taken out where ``frequency_offset_hz`` was
+    measured (0 where it took out none); ``None`` where nobody knows, as with audio or a TNC.
     """
 
     satellite: str | None
@@ -100,6 +122,7 @@ class Frame:
     source: str = ""
     norad: int | None = None
     marking: str = "U"
+    doppler_corrected_hz: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +194,10 @@ AlarmState: TypeAlias = Literal["pending", "triggered", "acknowledged", "returne
 """After ISA-18.2, with Yamcs's names."""
 
 
+Authenticity: TypeAlias = Literal["cryptographic", "physically_consistent", "unknown", "suspect"]
+"""Whether the transmitter can be the satellite it claims to be, by the best evidence there is."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParameterHealth:
     """The instant verdict on one parameter, and the state of its alarm if it has one."""
@@ -191,8 +218,9 @@ class HealthStatus:
     parameters: tuple[ParameterHealth, ...]
     stale_packets: tuple[str, ...] = ()
     last_report_utc_ns: UtcNs | None = None
-    authenticity: Literal["cryptographic", "physically_consistent", "unknown", "suspect"] = "unknown"
+    authenticity: Authenticity = "unknown"
     marking: str = "U"
+    authenticity_evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +244,14 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """What one downlink has done lately; ``state`` is ``unknown`` until there is evidence."""
+    """What one downlink has done lately; ``state`` is ``unknown`` until there is evidence.
+
+    ``corrected`` counts repaired symbols, ``missing`` what counters show to be missing (``"apid 33"`` → 7),
+    ``sync_losses`` pauses between frames that are too long for the usual ones. ``expected`` counts the packets that
+    should have come while the satellite was high enough, ``received`` those of them that did.
+    ``noise_floor_dbfs`` is the noise in the channel's bandwidth, ``level_over_noise_db`` everything in the channel
+    over it. ``frequency_error_hz`` is the carrier measured minus the one predicted, Doppler included.
+    """
 
     satellite: str
     downlink: str
@@ -229,6 +264,15 @@ class LinkStatus:
     frequency_offset_hz: float | None = None
     evidence: tuple[str, ...] = ()
     marking: str = "U"
+    frames_per_min: float | None = None
+    corrected: int = 0
+    frequency_error_hz: float | None = None
+    noise_floor_dbfs: float | None = None
+    level_over_noise_db: float | None = None
+    sync_losses: int = 0
+    missing: Mapping[str, int] = field(default_factory=dict)
+    expected: int | None = None
+    received: int | None = None
 
 
 # -- orbit -------------------------------------------------------------------------------------------------

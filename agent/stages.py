@@ -7,11 +7,12 @@ the name in a configuration is the module's name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from agent.records import AudioBlock, Block, IqBlock, Record, SymbolBlock
+from agent.records import AudioBlock, Block, IqBlock, Record, SymbolBlock, Trace, UtcNs
+from firmware_protocols.interface import LinkFrame
 
 
 class Source(Protocol):
@@ -41,6 +42,30 @@ class Demodulator(Protocol):
 
     def flush(self) -> list[SymbolBlock]:
         """Return what is still inside at the end of a stream."""
+        ...
+
+    def watch(self, look: Callable[[UtcNs, Trace], None]) -> None:
+        """Show from now on what every stage gives, with the time its unbroken stream began."""
+        ...
+
+
+class Watcher(Protocol):
+    """Someone who looks into a downlink's chain: a dump, a plot. What is shown must not be changed."""
+
+    def samples(self, block: IqBlock | AudioBlock) -> None:
+        """Look at what enters the demodulator."""
+        ...
+
+    def trace(self, start_utc_ns: UtcNs, trace: Trace) -> None:
+        """Look at what a stage gave; the unbroken stream it belongs to began at ``start_utc_ns``."""
+        ...
+
+    def symbols(self, block: SymbolBlock) -> None:
+        """Look at what goes to a deframer."""
+        ...
+
+    def found(self, stream: int, frame: LinkFrame, start_utc_ns: UtcNs, span_ns: int, *, kept: bool) -> None:
+        """Look at a frame; not ``kept`` is one that another hypothesis has given already."""
         ...
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from agent.dsp import kernels, psk_kernels
 from agent.dsp.sampling import Planar
+from agent.records import Trace
 
 _REMEMBERED_WINDOWS = 512
 
@@ -123,6 +124,10 @@ class CarrierRemoval:
         lo = min(max(int(first / self._step) - self._past_origin, 0), max(0, len(self._past) - 1))
         hi = max(lo + 1, int(last / self._step) + 1 - self._past_origin)
         return float(self._past[lo:hi].mean()) if len(self._past) else 0.0
+
+    def traces(self, rate_hz: float, hypothesis: int | None = None) -> list[Trace]:
+        """Show the frequencies taken away, for samples of a rate."""
+        return [Trace("carrier", self.found * rate_hz, "Hz", rate_hz / self.step, hypothesis=hypothesis)]
 
     def _search(self, count: int) -> None:
         part = np.ascontiguousarray(self._buffer[:, : (count + 1) * self._step])

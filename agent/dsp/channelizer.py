@@ -148,6 +148,7 @@ class Channelizer:
                 block.center_frequency_hz + channel.offset_hz,
                 first_utc_ns,
                 max(round(lost * channel.rate_hz / self._rate_hz), int(lost > 0)),
+                0.0 if channel.doppler is None else channel.doppler(first_utc_ns),
             )
             for number, channel in self._channels.items()
         }

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.dsp import filters, kernels
+from agent.records import Trace
 
 SAMPLES_PER_SYMBOL = 4
 HOP_SYMBOLS = 16
@@ -97,6 +98,15 @@ class ClockRecovery:
         self._track = np.concatenate((self._track, track))
         self.track = track
         return self._take()
+
+    def traces(self, baudrate_bd: float, hypothesis: int) -> list[Trace]:
+        """Show the clock's phase, and how strong its line is, for each 16 symbols."""
+        rate_hz = baudrate_bd / HOP_SYMBOLS
+        middle_s = 0.5 * HOP_SYMBOLS / baudrate_bd
+        return [
+            Trace("clock_phase", self.track[:, 0], "symbol", rate_hz, middle_s, hypothesis=hypothesis),
+            Trace("clock_strength", self.track[:, 1], "1", rate_hz, middle_s, hypothesis=hypothesis),
+        ]
 
     def line_strength(self) -> float:
         """Tell how strong the clock's line was lately, 0 to 1."""

@@ -22,7 +22,7 @@ from agent.dsp.sampling import Filter, Planar, Resampler
 from agent.dsp.sequence_detection import SequenceDetector
 from agent.dsp.symbol_blocks import Blocks, with_best_snr
 from agent.dsp.symbol_levels import GROUP_SYMBOLS, Levelled, LevelTracker
-from agent.records import SymbolBlock
+from agent.records import SymbolBlock, Trace
 
 _LEVEL_HALF_WINDOW = 48
 _TONE_WINDOW = 128
@@ -61,6 +61,9 @@ class _Branch:
         self.clock = ClockRecovery(1, half_window_hops, clock_error, loud_noise=True)
         self.levels = LevelTracker(_LEVEL_HALF_WINDOW)
         self.blocks = blocks
+        self.matched = np.empty((1, 0), dtype=np.float32)
+        self.values = np.empty((1, 0), dtype=np.float32)
+        self.positions = np.empty(0)
 
 
 class Slicer:
@@ -85,6 +88,8 @@ class Slicer:
         self._widen = Filter(np.array([0.5, 0.0, 0.5], dtype=np.float32), 1)
         clock_error = 0.02 if baudrate_bd <= 2400 else 0.005
         self._wide = [is_wide for is_wide, _ in hypotheses]
+        self._baud = baudrate_bd
+        self._first_stream = first_stream
         self._branches = [
             _Branch(Blocks(first_stream + stream, baudrate_bd, start_utc_ns), half_window, clock_error)
             for stream, (_, half_window) in enumerate(hypotheses)
@@ -109,6 +114,7 @@ class Slicer:
             part = wide if self._wide[number] else self.narrow
             values, positions = branch.clock.feed(part, last=last)
             positions /= SAMPLES_PER_SYMBOL
+            branch.matched, branch.values, branch.positions = part, values, positions
             levelled = branch.levels.feed(values[0], positions, last=last)
             if number == 0:
                 self.centres = positions
@@ -118,6 +124,19 @@ class Slicer:
                 where_hz = None if offset is None else offset(first, final, levelled.middle())
                 out.append(branch.blocks.make(levelled.soft, first, levelled.snr_db(), where_hz))
         return out
+
+    def traces(self, unit: str) -> list[Trace]:
+        """Show each hypothesis' matched filter, clock and symbols; ``unit`` is the input's."""
+        shown: list[Trace] = []
+        for number, branch in enumerate(self._branches, self._first_stream):
+            seconds = branch.positions / self._baud
+            matched_hz = SAMPLES_PER_SYMBOL * self._baud
+            shown += [
+                Trace("matched", branch.matched[0], unit, matched_hz, hypothesis=number),
+                Trace("symbols", branch.values[0], unit, positions_s=seconds, hypothesis=number),
+                *branch.clock.traces(self._baud, number),
+            ]
+        return shown
 
 
 class AudioReceiver:
@@ -135,15 +154,23 @@ class AudioReceiver:
         self._frequency = np.empty(0, dtype=np.float32)
         self._origin = 0  # stream position of its first sample
         self._state = np.array([0.0, _USUAL_SMEAR, 0.25 / SAMPLES_PER_SYMBOL])
+        self._signal: Planar = np.empty((2, 0), dtype=np.float32)
+        self._rate_hz = SAMPLES_PER_SYMBOL * baudrate_bd
+
+    def traces(self) -> list[Trace]:
+        """Show the slicer's stages, and the signal that the audio was turned back into."""
+        remodulated = Trace("remodulated", self._signal, "1", self._rate_hz, 0.5 / self._rate_hz)
+        return [*self._slicer.traces("full scale"), remodulated]
 
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples whole and give the symbols now certain; ``last`` for the end of the stream."""
         out = self._slicer.feed(samples, last=last)
+        self._signal = np.empty((2, 0), dtype=np.float32)
         self._frequency = np.concatenate((self._frequency, self._slicer.narrow[0]))
         levelled = self._slicer.levelled
         if levelled is None:
             return out
-        signal = self._remodulate(levelled, last=last)
+        signal = self._signal = self._remodulate(levelled, last=last)
         # The phase after sample i belongs half a sample behind its middle.
         centres = levelled.positions * SAMPLES_PER_SYMBOL - 0.5
         soft, given, snr_db, _ = self._detector.feed(signal, centres, last=last)
@@ -209,6 +236,20 @@ class Receiver:
         index = 2.0 * deviation_hz / baudrate_bd
         self._detector = SequenceDetector(index, bandwidth_time, per_symbol // 2, 2.0) if detects else None
         self._detected = Blocks(first_stream + len(_IQ_HYPOTHESES), baudrate_bd, start_utc_ns)
+        self._first_stream = first_stream
+        self._filtered: Planar = np.empty((2, 0), dtype=np.float32)
+        self._discriminated: Planar = np.empty((1, 0), dtype=np.float32)
+
+    def traces(self) -> list[Trace]:
+        """Show the carrier, the signal at zero frequency, its frequency, and the slicer's stages."""
+        number = self._first_stream
+        half_s = 0.5 / self._rate_hz
+        shown = [
+            Trace("filtered", self._filtered, "full scale", self._rate_hz, hypothesis=number),
+            Trace("discriminated", self._discriminated[0], "Hz", self._rate_hz, -half_s, hypothesis=number),
+            *self._slicer.traces("Hz"),
+        ]
+        return shown if self._removal is None else [*self._removal.traces(self._rate_hz, number), *shown]
 
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples whole and give the symbols now certain; ``last`` for the end of the stream."""
@@ -219,6 +260,7 @@ class Receiver:
         frequency = np.empty((1, narrow.shape[1]), dtype=np.float32)
         cpm_kernels.discriminate(narrow, self._angle, frequency[0])
         frequency *= np.float32(self._sense * self._rate_hz)
+        self._filtered, self._discriminated = narrow, frequency
         out = self._slicer.feed(frequency, self._offset_hz, last=last)
         if self._detector is None:
             return out

@@ -20,7 +20,7 @@ from agent.dsp.carrier_recovery import CarrierRemoval, PhaseTracker, SpectralLin
 from agent.dsp.clock_recovery import SAMPLES_PER_SYMBOL, ClockRecovery
 from agent.dsp.sampling import Filter, Planar, Resampler, Signal
 from agent.dsp.symbol_blocks import Blocks
-from agent.records import SymbolBlock
+from agent.records import SymbolBlock, Trace
 
 _ROLLOFF = 0.35
 _LARGEST_CLOCK_ERROR = 0.005
@@ -89,6 +89,10 @@ class _Branch:
         self.clock = ClockRecovery(2, clock_hops, _LARGEST_CLOCK_ERROR)
         self.phase = PhaseTracker(phase_symbols, order)
         self.makers = makers
+        self.symbols: Planar = np.empty((2, 0), dtype=np.float32)
+        self.positions = np.empty(0)
+        self.axes: Planar = np.empty((2, 0), dtype=np.float32)
+        self.given = np.empty(0)
 
 
 class PskChain:
@@ -132,18 +136,33 @@ class PskChain:
             for stream in range(sum(len(b.makers) for b in self._branches))
         ]
         self._bits_a_position = bit_rate_hz / self._fast_hz
+        self._filtered: Planar = np.empty((2, 0), dtype=np.float32)
+
+    def traces(self) -> list[Trace]:
+        """Show the carrier, the matched filter's output, and each hypothesis' clock and symbols on their axes."""
+        shown = self._removal.traces(self._fast_hz)
+        shown.append(Trace("matched", self._filtered, "full scale", self._fast_hz))
+        for number, branch in enumerate(self._branches):
+            taken_s, given_s = branch.positions / self._fast_hz, branch.given / self._fast_hz
+            shown += [
+                Trace("symbols", branch.symbols, "full scale", positions_s=taken_s, hypothesis=number),
+                Trace("aligned", branch.axes, "1", positions_s=given_s, hypothesis=number),
+                *branch.clock.traces(self._keyed_bd, number),
+            ]
+        return shown
 
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples whole; with ``last`` give all that is still inside."""
         centred = np.empty((2, samples.shape[1]), dtype=np.float32)
         kernels.mix(samples, self._carrier, 0.0, max(1, centred.shape[1]), self._oscillator, centred)
         found = self._removal.feed(self._down.feed(centred, last=last), last=last)
-        filtered = self._matched.feed(found, last=last)
+        filtered = self._filtered = self._matched.feed(found, last=last)
         out: list[SymbolBlock] = []
         stream = 0
         for branch in self._branches:
             symbols, positions = branch.clock.feed(filtered, last=last)
             axes, given, snr_db, turn = branch.phase.feed(symbols, positions, last=last)
+            branch.symbols, branch.positions, branch.axes, branch.given = symbols, positions, axes, given
             for maker in branch.makers:
                 if len(given):
                     soft, first = maker.bits(axes)

@@ -21,6 +21,9 @@ Signal: TypeAlias = Literal["iq", "audio"]
 Planar: TypeAlias = "NDArray[np.float32]"
 """float32[channels, n]: one channel for audio, two (I, Q) for complex samples."""
 
+Look: TypeAlias = "Callable[[int, Trace], None]"
+"""Called with the start of an unbroken stream (UTC nanoseconds) and what one stage gave."""
+
 _LARGEST = 64.0  # full scale is 1.0; a float recording may be louder, but not without bound
 
 
@@ -116,8 +119,8 @@ class Streaming:
         self._begin = begin
         self._chain: Chain | None = None
         self._start_utc_ns = 0
-        self.watch: Callable[[int, Trace], None] | None = None
-        """Called with a stream's start and what each stage gave; ``None``: nobody looks, and it costs nothing."""
+        self.watch: Look | None = None
+        """Who looks at what each stage gives; ``None``: nobody, and it costs nothing."""
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""

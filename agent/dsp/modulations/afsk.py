@@ -15,8 +15,8 @@ import numpy as np
 
 from agent.dsp import cpm_kernels, filters, kernels
 from agent.dsp.frequency_shift import Receiver
-from agent.dsp.sampling import Chain, Intake, Planar, Resampler, Signal, Streaming
-from agent.records import AudioBlock, IqBlock, SymbolBlock
+from agent.dsp.sampling import Chain, Intake, Look, Planar, Resampler, Signal, Streaming
+from agent.records import AudioBlock, IqBlock, SymbolBlock, Trace
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,6 +44,8 @@ class _Chain:
             audio_rate_hz = min(sample_rate_hz, 3.0 * edge_hz)
             bank = filters.lowpass_bank(edge_hz / sample_rate_hz, 0.3 * edge_hz / sample_rate_hz)
             self._filter = Resampler(bank, 2, sample_rate_hz, audio_rate_hz)
+        self._audio_rate_hz = audio_rate_hz
+        self._heard: Planar = np.empty((1, 0), dtype=np.float32)
         self._angle = np.zeros(2)
         self._carrier = np.array([options.af_carrier_hz / audio_rate_hz])
         self._oscillator = np.zeros(1)
@@ -65,7 +67,13 @@ class _Chain:
             cpm_kernels.discriminate(narrow, self._angle, samples[0])
         centred = np.empty((2, samples.shape[1]), dtype=np.float32)
         kernels.mix(samples, self._carrier, 0.0, max(1, centred.shape[1]), self._oscillator, centred)
+        self._heard = samples
         return self._receiver.feed(centred, last=last)
+
+    def traces(self) -> list[Trace]:
+        """Show the audio, and the stages of the receiver of shifted frequencies."""
+        unit = "full scale" if self._filter is None else "cycle"
+        return [Trace("audio", self._heard[0], unit, self._audio_rate_hz), *self._receiver.traces()]
 
 
 def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
@@ -97,3 +105,7 @@ class Demodulator:
     def flush(self) -> list[SymbolBlock]:
         """Return what is still inside at the end of a stream."""
         return self._streaming.flush()
+
+    def watch(self, look: Look) -> None:
+        """Show from now on what every stage gives."""
+        self._streaming.watch = look

@@ -17,7 +17,7 @@ import msgspec
 
 from agent.dsp import LOWEST_SAMPLES_PER_SYMBOL
 from agent.dsp.phase_shift import BitMaker, Manchester, Plain, Products, PskChain, usual_carrier_hz
-from agent.dsp.sampling import Chain, Intake, Signal, Streaming
+from agent.dsp.sampling import Chain, Intake, Look, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
 
 
@@ -81,6 +81,10 @@ class Demodulator:
     def flush(self) -> list[SymbolBlock]:
         """Return what is still inside at the end of a stream."""
         return self._streaming.flush()
+
+    def watch(self, look: Look) -> None:
+        """Show from now on what every stage gives."""
+        self._streaming.watch = look
 
 
 def _bits(options: Options) -> Callable[[], tuple[BitMaker, ...]]:

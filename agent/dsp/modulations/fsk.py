@@ -13,8 +13,8 @@ from __future__ import annotations
 import msgspec
 
 from agent.dsp.frequency_shift import AudioReceiver, Receiver
-from agent.dsp.sampling import Chain, Intake, Planar, Signal, Streaming
-from agent.records import AudioBlock, IqBlock, SymbolBlock
+from agent.dsp.sampling import Chain, Intake, Look, Planar, Signal, Streaming
+from agent.records import AudioBlock, IqBlock, SymbolBlock, Trace
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,6 +43,10 @@ class _Several:
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples whole; with ``last`` give all that is still inside."""
         return [block for receiver in self._receivers for block in receiver.feed(samples, last=last)]
+
+    def traces(self) -> list[Trace]:
+        """Show the stages of all."""
+        return [trace for receiver in self._receivers for trace in receiver.traces()]
 
 
 def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
@@ -93,3 +97,7 @@ class Demodulator:
     def flush(self) -> list[SymbolBlock]:
         """Return what is still inside at the end of a stream."""
         return self._streaming.flush()
+
+    def watch(self, look: Look) -> None:
+        """Show from now on what every stage gives."""
+        self._streaming.watch = look

@@ -11,6 +11,8 @@ what stands at right angles to it is the subcarrier, an ordinary BPSK signal on 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,8 @@ from numpy.typing import NDArray
 from agent.dsp import filters, psk_kernels
 from agent.dsp.carrier_recovery import CarrierRemoval, SpectralLine
 from agent.dsp.phase_shift import BitMaker, Manchester, Plain, PskChain
-from agent.dsp.sampling import Chain, Intake, Planar, Resampler, Signal, Streaming
-from agent.records import AudioBlock, IqBlock, SymbolBlock
+from agent.dsp.sampling import Chain, Intake, Look, Planar, Resampler, Signal, Streaming
+from agent.records import AudioBlock, IqBlock, SymbolBlock, Trace
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,7 +46,7 @@ class _ResidualCarrier:
 
     def __init__(self, rate_hz: float, search_hz: float) -> None:
         window = 1 << max(8, round(np.log2(rate_hz / 50.0)))
-        self._removal = CarrierRemoval(SpectralLine(window, min(search_hz / rate_hz, 0.48), 1), window)
+        self.removal = CarrierRemoval(SpectralLine(window, min(search_hz / rate_hz, 0.48), 1), window)
         self._segment = max(2, round(rate_hz / _GROUPS_A_SECOND / 2) * 2)
         half = _HALF_WINDOW_GROUPS
         weights = 1.0 - np.abs(np.arange(-half, half + 1)) / (half + 1.0)
@@ -57,7 +59,7 @@ class _ResidualCarrier:
 
     def feed(self, samples: Planar, *, last: bool) -> Planar:
         """Give float32[1, n]."""
-        centred = self._removal.feed(samples, last=last)
+        centred = self.removal.feed(samples, last=last)
         self._samples = np.concatenate((self._samples, centred), axis=1)
         fresh = np.concatenate((self._rest, centred), axis=1)
         groups = fresh.shape[1] // self._segment
@@ -98,6 +100,8 @@ class _Chain:
         bank = filters.lowpass_bank(edge_hz / sample_rate_hz, 0.2 * edge_hz / sample_rate_hz)
         self._down = Resampler(bank, 2, sample_rate_hz, rate_hz)
         search_hz = options.search_hz if options.search_hz is not None else 0.5 * baudrate_bd
+        self._rate_hz = rate_hz
+        self._data: Planar = np.empty((1, 0), dtype=np.float32)
         self._carrier = _ResidualCarrier(rate_hz, search_hz)
 
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
@@ -105,7 +109,16 @@ class _Chain:
         data = self._carrier.feed(self._down.feed(samples, last=last), last=last)
         if self._direct:
             data = np.concatenate((data, np.zeros_like(data)))
+        self._data = data
         return self._psk.feed(data, last=last)
+
+    def traces(self) -> list[Trace]:
+        """Show the residual carrier, what stands at right angles to it, and the stages of the subcarrier."""
+        quadrature = Trace("quadrature", self._data[0], "full scale", self._rate_hz)
+        residual = [
+            replace(trace, signal="residual_carrier") for trace in self._carrier.removal.traces(self._rate_hz)
+        ]
+        return [*residual, quadrature, *self._psk.traces()]
 
 
 def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
@@ -159,3 +172,7 @@ class Demodulator:
     def flush(self) -> list[SymbolBlock]:
         """Return what is still inside at the end of a stream."""
         return self._streaming.flush()
+
+    def watch(self, look: Look) -> None:
+        """Show from now on what every stage gives."""
+        self._streaming.watch = look

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from agent.dsp.phase_shift import BitMaker, PskChain, Symbols, usual_carrier_hz
-from agent.dsp.sampling import Chain, Intake, Planar, Signal, Streaming
+from agent.dsp.sampling import Chain, Intake, Look, Planar, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
 
 
@@ -90,3 +90,7 @@ class Demodulator:
     def flush(self) -> list[SymbolBlock]:
         """Return what is still inside at the end of a stream."""
         return self._streaming.flush()
+
+    def watch(self, look: Look) -> None:
+        """Show from now on what every stage gives."""
+        self._streaming.watch = look
