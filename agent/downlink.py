@@ -322,6 +322,8 @@ class Downlink:
 
     def feed(self, block: IqBlock | AudioBlock) -> list[Record]:
         """Take a block and return what it completed."""
+        if isinstance(block, IqBlock):
+            self._doppler.append((block.start_utc_ns, block.doppler_hz))
         if self._watcher is not None:
             self._watcher.samples(block)
         return self._collect(self._demodulator.feed(block))
@@ -345,6 +347,17 @@ class Downlink:
                 self._watcher.symbols(block)
             found += [(stream, frame) for frame in stream.deframer.feed(block.soft)]
         return self._records(found)
+
+    def _doppler_at(self, at_utc_ns: UtcNs) -> float | None:
+        """Return the shift that had been taken out at a time, by the blocks about it; ``None`` for audio."""
+        if self._signal == "audio" or not self._doppler:
+            return None
+        after = bisect_right(self._doppler, at_utc_ns, key=lambda item: item[0])
+        before_ns, before_hz = self._doppler[max(0, after - 1)]
+        if after in (0, len(self._doppler)):
+            return before_hz
+        after_ns, after_hz = self._doppler[after]
+        return before_hz + (after_hz - before_hz) * (at_utc_ns - before_ns) / max(after_ns - before_ns, 1)
 
     def _new_deframer(self) -> interface.SymbolDeframer:
         choice = self.transmitter.downlink.framing
@@ -376,6 +389,7 @@ class Downlink:
                 snr_db=middle.snr_db,
                 frequency_offset_hz=middle.frequency_offset_hz,
                 source=self.source,
+                doppler_corrected_hz=self._doppler_at(start_utc_ns + span_ns // 2),
             )
             records.append(frame)
             records += self.reader.read(frame)
@@ -400,6 +414,7 @@ def make_frame(
     snr_db: float | None = None,
     frequency_offset_hz: float | None = None,
     source: str = "",
+    doppler_corrected_hz: float | None = None,
 ) -> Frame:
     """Say who sent a link frame and when."""
     return Frame(
@@ -412,6 +427,7 @@ def make_frame(
         source=source,
         norad=transmitter.norad,
         marking=transmitter.marking,
+        doppler_corrected_hz=doppler_corrected_hz,
     )
 
 

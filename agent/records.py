@@ -275,6 +275,93 @@ class LinkStatus:
     received: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WindowStatistics:
+    """One parameter over the trend window; ``slope_per_s`` is ``None`` while too little is known."""
+
+    parameter: str
+    unit: str
+    samples: int
+    mean: float
+    minimum: float
+    maximum: float
+    slope_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrendStatus:
+    """The numeric parameters of one packet over the last ``window_s`` seconds."""
+
+    satellite: str
+    packet: str
+    as_of_utc_ns: UtcNs
+    window_s: float
+    statistics: tuple[WindowStatistics, ...]
+    marking: str = "U"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """When a parameter reaches the bound of a level if it goes on as it did: ``in_s``, with 95 % of the uncertainty."""
+
+    parameter: str
+    level: ConcernLevel
+    limit: float
+    side: Literal["low", "high"]
+    value: float
+    slope_per_s: float
+    in_s: float
+    earliest_s: float
+    latest_s: float
+    unit: str = ""
+
+
+AnomalyKind: TypeAlias = Literal["spike", "step", "noise", "stuck", "drift"]
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """What is unusual about a parameter beside its limits; a ``score`` of 1 is the threshold."""
+
+    parameter: str
+    kind: AnomalyKind
+    score: float
+    since_utc_ns: UtcNs
+    last_utc_ns: UtcNs
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the limits of a satellite do not say: forecasts, soonest first, and anomalies, strangest first."""
+
+    satellite: str
+    as_of_utc_ns: UtcNs
+    forecasts: tuple[Forecast, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
+    marking: str = "U"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockCorrelation:
+    """The on-board clock against the station's: ``utc = onboard + offset_s``, growing by ``drift_ppm``.
+
+    ``accuracy_s`` bounds 95 % of the samples' residuals. ``invalid`` until there are enough samples of one epoch, and
+    from a sample that is more than ``validity_s`` off; ``epochs`` counts how often the clock was set.
+    """
+
+    satellite: str
+    as_of_utc_ns: UtcNs
+    state: Literal["valid", "invalid"]
+    samples: int
+    epochs: int
+    since_utc_ns: UtcNs
+    offset_s: float | None = None
+    drift_ppm: float | None = None
+    accuracy_s: float | None = None
+    validity_s: float | None = None
+    marking: str = "U"
+
+
 # -- orbit -------------------------------------------------------------------------------------------------
 
 
@@ -349,4 +436,5 @@ class LookAngles:
 
 Record: TypeAlias = (
     "Frame | PacketRecord | ParameterReport | HealthStatus | Alarm | LinkStatus | Pass | PassEvent | LookAngles"
+    " | TrendStatus | Outlook | ClockCorrelation"
 )

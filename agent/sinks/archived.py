@@ -135,7 +135,7 @@ def pack(record: Archivable, boot: str) -> Packed:
             body = [
                 BODY_VERSION, boot, record.satellite is not None, record.downlink, link.offset, link.span,
                 link.check, link.corrected, record.snr_db, record.frequency_offset_hz, record.source, record.norad,
-                record.marking,
+                record.marking, record.doppler_corrected_hz,
             ]  # fmt: skip
             return Packed(0, record.received_utc_ns, record.satellite or "", _encode(body), link.data)
         case ParameterReport():
@@ -172,7 +172,9 @@ def unpack(row: Row) -> ArchivedRecord:
 
 
 def _frame(row: Row, fields: list[Any]) -> Frame:
-    named, downlink, offset, span, check, corrected, snr_db, frequency_offset_hz, source, norad, marking = fields
+    named, downlink, offset, span, check, corrected, snr_db, frequency_offset_hz, source, norad, marking, *later = (
+        fields
+    )
     return Frame(
         satellite=row.satellite if named else None,
         downlink=downlink,
@@ -183,6 +185,7 @@ def _frame(row: Row, fields: list[Any]) -> Frame:
         source=source,
         norad=norad,
         marking=marking,
+        doppler_corrected_hz=later[0] if later else None,
     )
 
 
