@@ -8,7 +8,7 @@ object: the runtime calls ``feed`` in a thread for samples, inline for octets, o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -202,6 +202,57 @@ class Receiver:
         self._count(records)
         return records
 
+    def continue_from(self, other: Receiver) -> list[Record]:
+        """Go on in another's place in the stream; returns what the chains that end here still held.
+
+        What is the same in both stays as it is: the octets a deframer holds, the samples of a channel, each chain's
+        counts. The other is not to be fed any more.
+        """
+        rejected = other.rejected
+        self.frames, self.lost, self._newest_utc_ns = other.frames, other.lost, other._newest_utc_ns
+        self._curves, self._tuned = dict(other._curves), other._tuned
+        records: list[Record] = []
+        if (self._octet_framing, self._octet_options) == (other._octet_framing, other._octet_options):
+            self._octets = other._octets
+        elif other._octets is not None:
+            for link_frame in other._octets.flush():
+                records += other._attribute(link_frame, other._newest_utc_ns)
+        if other._readers is not None:
+            before = other._readers
+            self._readers = [_reader_of(before, item) or FrameReader(item) for item in self.transmitters]
+            for reader in before:
+                records += [] if any(reader is kept for kept in self._readers) else reader.flush()
+        if self._tuned is not None:
+            records += self._continue_chains(other, self._tuned)
+        self._rejected_before = Counter()
+        self._rejected_before = rejected - self.rejected
+        self._count(records)
+        return records
+
+    def _continue_chains(self, other: Receiver, tuned: tuple[str, float, float]) -> list[Record]:
+        """Keep the chains of samples that are the same, end the others, begin the new ones."""
+        signal, sample_rate_hz, center_hz = tuned
+        before = {number: chain for number, chain in other._channels.items() if chain in other._downlinks}
+        kept = [chain for chain in other._downlinks if chain.transmitter in self.transmitters]
+        if signal == "audio":
+            new = [item for item in self.transmitters if _chain_of(kept, item) is None]
+            self._downlinks = kept + [self._downlink(item, "audio", sample_rate_hz) for item in new]
+        else:
+            channelizer = other._channelizer or Channelizer(sample_rate_hz)
+            self._channels = {number: chain for number, chain in before.items() if chain in kept}
+            for number in before.keys() - self._channels.keys():
+                channelizer.remove(number)
+            self._listen(
+                channelizer,
+                [item for item in self.transmitters if _chain_of(kept, item) is None],
+                sample_rate_hz,
+                center_hz,
+            )
+        records: list[Record] = []
+        for chain in other._downlinks:
+            records += [] if chain in kept else chain.flush()
+        return records
+
     def _count(self, records: Sequence[Record]) -> None:
         self.frames += sum(isinstance(record, Frame) for record in records)
 
@@ -265,10 +316,19 @@ class Receiver:
         if signal == "audio":
             self._downlinks = [self._downlink(item, "audio", sample_rate_hz) for item in self.transmitters]
             return
-        outside = []
-        channelizer = Channelizer(sample_rate_hz)
         self._channels = {}
-        for transmitter in self.transmitters:
+        self._listen(Channelizer(sample_rate_hz), self.transmitters, sample_rate_hz, center_hz)
+
+    def _listen(
+        self,
+        channelizer: Channelizer,
+        transmitters: Iterable[Transmitter],
+        sample_rate_hz: float,
+        center_hz: float,
+    ) -> None:
+        """Add a channel with a chain for each transmitter in the band, to those there are."""
+        outside = []
+        for transmitter in transmitters:
             downlink = transmitter.downlink
             # A recording that does not know its centre was made at the downlink's.
             offset_hz = downlink.frequency_hz - center_hz if center_hz else 0.0
@@ -297,3 +357,11 @@ class Receiver:
             source=self.source,
             watcher=self._watch(transmitter) if self._watch is not None else None,
         )
+
+
+def _reader_of(readers: Iterable[FrameReader], transmitter: Transmitter) -> FrameReader | None:
+    return next((reader for reader in readers if reader.transmitter == transmitter), None)
+
+
+def _chain_of(chains: Iterable[Downlink], transmitter: Transmitter) -> Downlink | None:
+    return next((chain for chain in chains if chain.transmitter == transmitter), None)
