@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+from agent.simulator.faults import KINDS
 from agent.simulator.play import Playing
 from agent.simulator.scenario import load_scenario
 from hil_tests.rigs.listening import listening
@@ -22,27 +23,8 @@ WARM_S = 3.0
 
 LATE_S = 1.5
 
-RECOVERY_S = {
-    "tnc_garble": 0.5,
-    "tnc_partial": 1.0,  # the first whole frame ends the last broken one
-    "tnc_wrong_baud": 1.0,
-    "tnc_stall": 0.5,
-    "tnc_unplug": 2.0,
-    "sdr_stall": 5.0,
-    "sdr_overrun": 1.0,
-    "sdr_gain_step": 1.0,
-    "sdr_disconnect": 5.0,
-    "sdr_absent": 5.0,
-    "jam_tone": 1.0,
-    "jam_sweep": 1.0,
-    "jam_pulse": 1.0,
-    "jam_noise": 1.0,
-}
 BEFORE_S = 0.6
 """A frame is still on its way when a fault begins so much later."""
-
-SPOILS_DATA = {"tnc_garble", "tnc_partial", "tnc_wrong_baud"}
-"""KISS carries no check: these may give frames that were never sent."""
 
 
 @pytest.mark.parametrize(
@@ -69,9 +51,7 @@ async def test_what_is_sent_outside_the_faults_is_heard(
     faults = scenario.file.faults
 
     def broken(at_s: float) -> bool:
-        return any(
-            fault.at_s - BEFORE_S <= at_s <= fault.at_s + fault.for_s + RECOVERY_S[fault.kind] for fault in faults
-        )
+        return any(fault.at_s - BEFORE_S <= at_s <= fault.end_s + KINDS[fault.kind].recovery_s for fault in faults)
 
     clean = Counter(frame for at_s, frame in sent if WARM_S <= at_s < seconds - LATE_S and not broken(at_s))
     lost = clean - heard
@@ -81,5 +61,5 @@ async def test_what_is_sent_outside_the_faults_is_heard(
     print(f"{name}: sent {len(sent)}, heard {sum(heard.values())}, source {states}")
     assert clean, "the scenario leaves no clean air"
     assert not lost, f"{lost.total()} frames sent on clean air were not heard"
-    if not SPOILS_DATA & {fault.kind for fault in faults}:
+    if not any(KINDS[fault.kind].spoils for fault in faults):
         assert not heard - Counter(frame for _, frame in sent), "a frame was heard that was not sent, or twice"

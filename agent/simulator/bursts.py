@@ -10,10 +10,10 @@ import math
 import numpy as np
 
 from agent.simulator.air import Burst
+from agent.simulator.carrier import Carrier
 from agent.simulator.modulators import Waveform, modulate, transmit_options
 from agent.simulator.satellite_model import channel_bits
 from agent.simulator.scenario import Transmission, Transmitter
-from agent.simulator.sky import Carrier
 
 
 def make_burst(

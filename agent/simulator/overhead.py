@@ -6,13 +6,16 @@ Pure. For scenarios that need a sky; such a set is named as simulated and belong
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from agent.orbit.elements import MeanElements
+from agent.orbit.elements import NS_PER_DAY, MeanElements
 from agent.orbit.frames import earth_rotation_rad
+from agent.orbit.look import states_teme_km
 from agent.records import Station, UtcNs
 
+AGING_ROUNDS = 5
 ASIDE_DEG = 2.5
 """How far beside the station the orbit's plane lies: a pass through the zenith is a special case."""
 
@@ -51,3 +54,35 @@ def elements_over(
         bstar=1e-5,
         source="simulated",
     )
+
+
+def aged(elements: MeanElements, at_utc_ns: UtcNs, days: float) -> MeanElements:
+    """Give a set with an epoch ``days`` before ``at_utc_ns`` that puts the satellite where ``elements`` do then.
+
+    Node and mean anomaly at the older epoch are found by propagating forward and correcting what is off: both run
+    nearly evenly, so that a few rounds are enough.
+    """
+    wanted = _node_and_argument(elements, at_utc_ns)
+    old = replace(elements, epoch_utc_ns=at_utc_ns - round(days * NS_PER_DAY))
+    for _ in range(AGING_ROUNDS):
+        node, argument = _node_and_argument(old, at_utc_ns)
+        old = replace(
+            old,
+            raan_deg=(old.raan_deg + _turn_deg(wanted[0] - node)) % 360.0,
+            mean_anomaly_deg=(old.mean_anomaly_deg + _turn_deg(wanted[1] - argument)) % 360.0,
+        )
+    return old
+
+
+def _node_and_argument(elements: MeanElements, at_utc_ns: UtcNs) -> tuple[float, float]:
+    """Return the osculating node and argument of latitude, in degrees."""
+    state = states_teme_km(elements, np.array([at_utc_ns], dtype=np.int64))[:, 0]
+    position, normal = state[:3], np.cross(state[:3], state[3:])
+    node = math.atan2(normal[0], -normal[1])
+    toward_node = np.array([math.cos(node), math.sin(node), 0.0])
+    ahead = np.cross(normal / np.linalg.norm(normal), toward_node)
+    return math.degrees(node), math.degrees(math.atan2(float(position @ ahead), float(position @ toward_node)))
+
+
+def _turn_deg(angle_deg: float) -> float:
+    return (angle_deg + 180.0) % 360.0 - 180.0

@@ -10,9 +10,10 @@ import asyncio
 import math
 import random
 import time
-from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,52 +22,37 @@ import numpy as np
 
 from agent.errors import AgentError
 from agent.orbit.omm import to_message
-from agent.simulator import line_faults
 from agent.simulator.air import Air
 from agent.simulator.bursts import make_burst
-from agent.simulator.faults import JAMMERS, Fault, jammer_of
-from agent.simulator.pty_tnc import PtyTnc
+from agent.simulator.carrier import Carrier
+from agent.simulator.faults import KINDS, Fault, needs_agent
+from agent.simulator.impostors import Impostor, Sent, Turn
 from agent.simulator.rtl_tcp_server import FrontEnd, RtlTcpServer
-from agent.simulator.scenario import Scenario, Sdr, Tnc, Transmission
-from agent.simulator.sky import Sky, make_sky, motion_of
+from agent.simulator.scenario import Scenario, Sdr, Transmission
+from agent.simulator.serial_line import SerialLine
+from agent.simulator.sky import Sky, elsewhere, make_sky, motion_of
+from agent.simulator.surroundings import Surroundings
 from firmware_protocols import kiss
 
 LEAD_S = 0.25
 """A burst is put on the air so long before it begins: the servers work ahead of nothing."""
 
-WRONG_BAUD_RATIO = 4.0
+MAX_HEARD = 4096
+"""So many frames of a satellite can be replayed."""
 
-
-class _Line:
-    """A TNC's port and what is wrong with it now."""
-
-    def __init__(self, table: Tnc) -> None:
-        self.table = table
-        self.port = PtyTnc(Path(table.link) if table.link else None)
-        self.fault: Fault | None = None
-        self.held = b""
-
-    def send(self, octets: bytes, chance: random.Random) -> None:
-        match self.fault.kind if self.fault else "":
-            case "tnc_garble":
-                octets = line_faults.garble(octets, self.fault.share if self.fault else 0.0, chance)
-            case "tnc_partial":
-                octets = line_faults.cut_off(octets, chance)
-            case "tnc_wrong_baud":
-                baud = self.table.baudrate_bd
-                octets = line_faults.at_wrong_baud_rate(octets, baud, baud * WRONG_BAUD_RATIO)
-            case "tnc_stall":
-                self.held = (self.held + octets)[-65_536:]
-                return
-        self.port.write(self.held + octets)
-        self.held = b""
+ELSEWHERE_S = 90.0
+"""A wrong satellite is overhead so much later than the right one."""
 
 
 class Playing:
     """A scenario being played.
 
     ``transmitted`` counts frames by transmitter, ``faults`` those that happened. ``ports`` overrules where SDRs
-    listen; ``sent`` is told the time, the transmitter and the octets of every frame.
+    listen; ``sent`` is told the time, the transmitter and the octets of every frame, ``impersonated`` those that
+    somebody else sent in its place; ``happened`` of every fault that begins (true) and ends. ``surroundings`` is
+    what the agent stands on, where one runs with the scenario.
+
+    The scene's clock begins when the hardware does, the play when ``play`` is called.
     """
 
     def __init__(
@@ -75,28 +61,41 @@ class Playing:
         *,
         ports: dict[str, int] | None = None,
         sent: Callable[[float, str, bytes], None] | None = None,
+        impersonated: Callable[[float, str, bytes], None] | None = None,
+        happened: Callable[[Fault, bool], None] | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self.scenario = scenario
         self._sent = sent
+        self._impersonated = impersonated
+        self._happened = happened
+        self._surroundings = surroundings
         self.transmitted: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self._airs: dict[str, Air] = {}
         self._sdrs: dict[str, RtlTcpServer] = {}
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, SerialLine] = {}
+        self._impostors: dict[str, Impostor] = {}
+        self._heard: defaultdict[str, deque[Sent]] = defaultdict(lambda: deque(maxlen=MAX_HEARD))
         self._tasks: list[asyncio.Task[None]] = []
         self._ports = ports or {}
         self._chance = random.Random(scenario.file.seed)
         self._wear = np.random.Generator(np.random.SFC64(scenario.file.seed))
         self._began_s = 0.0
         self._began_utc_ns = 0
+        self._play_began_s = 0.0
         self._sky: Sky | None = None
 
     def now_s(self) -> float:
         """Return the scene's time."""
         return time.monotonic() - self._began_s
 
+    def played_s(self) -> float:
+        """Return the time of the play."""
+        return self.now_s() - self._play_began_s
+
     def _utc_ns(self, t_s: float) -> int:
-        return self._began_utc_ns + round(t_s * 1e9)
+        return self._began_utc_ns + round((t_s + self._play_began_s) * 1e9)
 
     async def __aenter__(self) -> Self:
         self._began_s = time.monotonic()
@@ -107,7 +106,7 @@ class Playing:
             for sdr in self.scenario.file.sdrs:
                 await self._open_sdr(sdr)
             for tnc in self.scenario.file.tncs:
-                self._lines[tnc.id] = _Line(tnc)
+                self._lines[tnc.id] = SerialLine(tnc.link, tnc.baudrate_bd)
                 self._lines[tnc.id].port.plug()
         except BaseException:
             await self._close()
@@ -145,21 +144,73 @@ class Playing:
 
     async def play(self, *, seconds: float | None = None) -> None:
         """Play until cancelled, or for so many seconds."""
+        self._play_began_s = self.now_s()
         async with asyncio.timeout(seconds) as limit:
             try:
                 async with asyncio.TaskGroup() as group:
                     for transmission in self.scenario.transmissions:
                         group.create_task(self._transmit(transmission), name=transmission.label)
-                    for fault in self.scenario.file.faults:
+                    for fault in self.faults_to_play():
                         group.create_task(self._break(fault), name=fault.kind)
                     group.create_task(self._sweep_the_air(), name="air")
             except asyncio.CancelledError:
                 if not limit.expired():
                     raise
 
+    def faults_to_play(self) -> list[Fault]:
+        """List the faults that can happen here: those of an agent's surroundings only where there is an agent."""
+        return [
+            fault for fault in self.scenario.file.faults if self._surroundings is not None or not needs_agent(fault)
+        ]
+
+    # -- what a fault can lay its hands on ---------------------------------------------------------------------
+
+    def scene_s(self, played_s: float) -> float:
+        """Turn a time of the play into one of the scene's clock, which the hardware runs by."""
+        return played_s + self._play_began_s
+
+    async def until(self, played_s: float) -> None:
+        """Wait until a time of the play."""
+        await asyncio.sleep(max(0.0, played_s - self.played_s()))
+
     def sdr(self, name: str) -> RtlTcpServer:
-        """Return the server of an SDR, to break it by hand."""
+        """Return the server of an SDR."""
         return self._sdrs[name]
+
+    def air(self, name: str) -> Air:
+        """Return the air that an SDR hears."""
+        return self._airs[name]
+
+    def center_hz(self, name: str) -> float:
+        """Return where an SDR is advised to be tuned."""
+        return self._sdr_table(name).frequency_hz
+
+    def noise_power(self, name: str) -> float:
+        """Return the noise in an SDR's whole band, full scale 1."""
+        return self._sdr_table(name).noise_level ** 2
+
+    def _sdr_table(self, name: str) -> Sdr:
+        return next(item for item in self.scenario.file.sdrs if item.id == name)
+
+    def line(self, name: str) -> SerialLine:
+        """Return a TNC's line."""
+        return self._lines[name]
+
+    @asynccontextmanager
+    async def impersonate(self, satellite: str, impostor: Impostor) -> AsyncIterator[None]:
+        """Let somebody else transmit in a satellite's place, until the context ends."""
+        self._impostors[satellite] = impostor
+        try:
+            yield
+        finally:
+            del self._impostors[satellite]
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """Return what the agent stands on."""
+        if self._surroundings is None:
+            raise AgentError("there is no agent whose surroundings could be broken")
+        return self._surroundings
 
     def ready(self) -> dict[str, Any]:
         """Describe what is served, for whoever connects to it."""
@@ -201,6 +252,9 @@ class Playing:
             "played_s": round(self.now_s(), 3),
             "transmitted": dict(self.transmitted),
             "faults": dict(self.faults),
+            "faults_left_out": [fault.kind for fault in self.scenario.file.faults if needs_agent(fault)]
+            if self._surroundings is None
+            else [],
             "serial_octets": {
                 id_: {"sent": line.port.sent, "unheard": line.port.unheard} for id_, line in self._lines.items()
             },
@@ -214,33 +268,57 @@ class Playing:
 
     async def _transmit(self, transmission: Transmission) -> None:
         table = transmission.table
-        number = max(0, math.ceil((self.now_s() + LEAD_S - table.first_s) / table.every_s))
+        number = max(0, math.ceil((self.played_s() + LEAD_S - table.first_s) / table.every_s))
         while True:
             due_s = table.first_s + number * table.every_s
             if table.tnc is not None:
-                await self._until(due_s)
-                frame = transmission.model.frame(due_s, self._utc_ns(due_s))
-                self._lines[table.tnc].send(kiss.encode(frame, kiss.Options()), self._chance)
-                self._count(transmission, due_s, frame)
+                await self.until(due_s)
+                self._on_the_line(transmission, table.tnc, due_s)
             else:
-                await self._until(due_s - LEAD_S)
+                await self.until(due_s - LEAD_S)
                 self._on_the_air(transmission, due_s)
             number += 1
 
+    def _on_the_line(self, transmission: Transmission, tnc: str, due_s: float) -> None:
+        sent = self._in_its_place(transmission, due_s, Carrier(0.0, 0.0))
+        if sent is not None:
+            self._lines[tnc].send(kiss.encode(sent.frame, kiss.Options()), self._chance)
+
     def _on_the_air(self, transmission: Transmission, due_s: float) -> None:
+        impostor = self._impostors.get(transmission.slug)
         motion = motion_of(transmission, self._sky, self._utc_ns(due_s))
-        if motion is None:
+        if motion is None and impostor is None:
             return
-        frame = transmission.model.frame(due_s, self._utc_ns(due_s))
-        self._count(transmission, due_s, frame)
-        burst = make_burst(transmission, frame, due_s, motion, self._wear)
+        sent = self._in_its_place(transmission, due_s, motion)
+        if sent is None:
+            return
+        burst = make_burst(transmission, sent.frame, self.scene_s(due_s), sent.carrier, self._wear)
+        if impostor is not None:
+            burst = replace(burst, ebn0_db=burst.ebn0_db + impostor.level_db)
         for air in self._airs.values():
             air.transmit(burst)
 
-    def _count(self, transmission: Transmission, due_s: float, frame: bytes) -> None:
-        self.transmitted[transmission.label] += 1
-        if self._sent is not None:
-            self._sent(due_s, transmission.label, frame)
+    def _in_its_place(self, transmission: Transmission, due_s: float, motion: Carrier | None) -> Sent | None:
+        """Return what is sent when a transmitter is due, by itself or by whoever has taken its place."""
+        frame = transmission.model.frame(due_s, self._utc_ns(due_s))
+        impostor = self._impostors.get(transmission.slug)
+        if impostor is None:
+            sent = Sent(frame, motion or Carrier(0.0, 0.0))
+            self._heard[transmission.label].append(sent)
+            self.transmitted[transmission.label] += 1
+            if self._sent is not None:
+                self._sent(due_s, transmission.label, frame)
+            return sent
+        turn = Turn(
+            frame,
+            lambda: motion,
+            lambda: elsewhere(transmission, self._sky, self._utc_ns(due_s), ELSEWHERE_S),
+            self._heard[transmission.label],
+        )
+        taken = impostor.send(turn)
+        if taken is not None and self._impersonated is not None:
+            self._impersonated(due_s, transmission.label, taken.frame)
+        return taken
 
     async def _sweep_the_air(self) -> None:
         while True:
@@ -248,48 +326,14 @@ class Playing:
                 air.forget_before(self.now_s() - 5.0)
             await asyncio.sleep(1.0)
 
-    async def _until(self, moment_s: float) -> None:
-        await asyncio.sleep(max(0.0, moment_s - self.now_s()))
-
     # -- breaking ----------------------------------------------------------------------------------------------
 
     async def _break(self, fault: Fault) -> None:
-        await self._until(fault.at_s)
-        self.faults[fault.kind] += 1
-        if fault.kind in JAMMERS:
-            sdr = next(item for item in self.scenario.file.sdrs if item.id == fault.target)
-            jammer = jammer_of(fault, sdr.frequency_hz, sdr.noise_level**2)
-            if jammer is not None:
-                self._airs[sdr.id].jam(jammer)
-        elif fault.target in self._sdrs:
-            await self._break_sdr(fault, self._sdrs[fault.target])
-        else:
-            await self._break_line(fault, self._lines[fault.target])
-
-    async def _break_sdr(self, fault: Fault, server: RtlTcpServer) -> None:
-        match fault.kind:
-            case "sdr_disconnect":
-                await server.disconnect()
-            case "sdr_absent":
-                await server.close()
-                await self._until(fault.at_s + fault.for_s)
-                await server.open()
-            case "sdr_stall":
-                server.stall(fault.for_s)
-            case "sdr_overrun":
-                server.overrun(fault.for_s)
-            case "sdr_gain_step":
-                server.gain_step_db = fault.level_db
-                await self._until(fault.at_s + fault.for_s)
-                server.gain_step_db = 0.0
-
-    async def _break_line(self, fault: Fault, line: _Line) -> None:
-        if fault.kind == "tnc_unplug":
-            line.port.unplug()
-        else:
-            line.fault = fault
-        await self._until(fault.at_s + fault.for_s)
-        if fault.kind == "tnc_unplug":
-            line.port.plug()
-        elif line.fault is fault:
-            line.fault = None
+        await self.until(fault.at_s)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(KINDS[fault.kind].happen(self, fault))
+            self.faults[fault.kind] += 1
+            if self._happened is not None:
+                self._happened(fault, True)
+                stack.callback(self._happened, fault, False)
+            await self.until(fault.end_s)

@@ -21,7 +21,7 @@ from agent.errors import AgentError, ConfigError
 from agent.records import UtcNs
 from agent.simulator.air import Air, View
 from agent.simulator.bursts import make_burst
-from agent.simulator.faults import jammer_of
+from agent.simulator.faults.radio import jammer_of
 from agent.simulator.scenario import Scenario, Sdr, Transmission
 from agent.simulator.sky import make_sky, motion_of
 from agent.telemetry.onboard_time import format_utc

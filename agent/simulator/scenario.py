@@ -15,6 +15,7 @@ from agent.config import convert, load_satellite, place_in_file, read_toml, ship
 from agent.definitions import Definition, Downlink, Name, Positive, Satellite
 from agent.errors import AgentError, ConfigError
 from agent.orbit.elements import MeanElements, read_elements
+from agent.simulator.fault import AlarmName
 from agent.simulator.faults import Fault, check_faults
 from agent.simulator.modulators import UnknownModulator, convert_options, transmit_options
 from agent.simulator.satellite_model import CHECK_UTC_NS, CannotTransmit, Curve, SatelliteModel, channel_bits
@@ -93,7 +94,11 @@ class Place(Definition, frozen=True, kw_only=True):
 
 
 class ScenarioFile(Definition, frozen=True, kw_only=True):
-    """A whole scenario file."""
+    """A whole scenario file.
+
+    ``seconds`` is how long it lasts (without it: until it is told to end); ``alarms`` are those that the
+    satellites' own curves raise, beside those of the faults.
+    """
 
     description: str = ""
     sdrs: tuple[Sdr, ...] = field(name="sdr", default=())
@@ -103,6 +108,8 @@ class ScenarioFile(Definition, frozen=True, kw_only=True):
     station: Place | None = None
     satellite_directories: tuple[str, ...] = ()
     seed: int = 1
+    seconds: Positive | None = None
+    alarms: tuple[AlarmName, ...] = ()
 
 
 class Transmission(NamedTuple):
@@ -166,9 +173,22 @@ def load_scenario(name: str) -> Scenario:
                 raise ConfigError(exc.what, where=f"{where}.satellite", mend=exc.mend) from exc
         slug, satellite = satellites[table.satellite]
         transmissions.append(_transmission(table, slug, satellite, file, where, seed=file.seed + index))
-    check_faults(file.faults, {id_: kind for kind, id_ in hardware}, place)
+    there = {id_: kind for kind, id_ in hardware}
+    there |= {item.slug: "satellite" for item in transmissions if item.slug not in there}
+    check_faults(file.faults, there, place)
+    _check_end(file, place)
     elements = tuple(_elements(file.station, path, place)) if file.station is not None else ()
     return Scenario(path.stem, file, tuple(transmissions), elements)
+
+
+def _check_end(file: ScenarioFile, place: Callable[[str], str]) -> None:
+    for index, fault in enumerate(file.faults):
+        if file.seconds is not None and fault.at_s >= file.seconds:
+            raise ConfigError(
+                f"at {fault.at_s:g} s, but the scenario ends at {file.seconds:g} s",
+                where=place(f"fault[{index}].at_s"),
+                mend="let it last longer (seconds)",
+            )
 
 
 def _elements(station: Place, path: Path, place: Callable[[str], str]) -> Iterator[MeanElements]:

@@ -13,19 +13,13 @@ from agent.orbit.doppler import DopplerCurve, doppler_curve
 from agent.orbit.elements import MeanElements
 from agent.orbit.passes import predict_passes
 from agent.records import Pass, Station, UtcNs
+from agent.simulator.carrier import Carrier
 from agent.simulator.overhead import elements_over
 from agent.simulator.scenario import Place, Scenario, Transmission
 
 NS_PER_S = 1_000_000_000
 SEARCH_NS = 86_400 * NS_PER_S
 MARGIN_NS = 60 * NS_PER_S
-
-
-class Carrier(NamedTuple):
-    """A carrier as the station receives it: its shift now, and how that changes."""
-
-    shift_hz: float
-    drift_hz_s: float
 
 
 class _Window(NamedTuple):
@@ -100,3 +94,8 @@ def make_sky(scenario: Scenario, place: Place, begin_utc_ns: UtcNs) -> Sky:
     for transmission in scenario.transmissions:
         sky.carrier(transmission.slug, transmission.downlink.frequency_hz, begin_utc_ns)
     return sky
+
+
+def elsewhere(transmission: Transmission, sky: Sky | None, at_utc_ns: UtcNs, later_s: float) -> Carrier | None:
+    """Say how the carrier of an object arrives that flies the same orbit ``later_s`` behind."""
+    return motion_of(transmission, sky, at_utc_ns - round(later_s * NS_PER_S))

@@ -1,0 +1,12 @@
+"""A carrier as a station receives it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Carrier(NamedTuple):
+    """A carrier as the station receives it: its shift now, and how that changes."""
+
+    shift_hz: float
+    drift_hz_s: float

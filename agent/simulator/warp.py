@@ -1,0 +1,61 @@
+"""Another time for one process: faster than the world's, ahead of it, and said to be disciplined or not.
+
+Does to an interpreter what libfaketime does to a program: ``time.time`` and ``time.monotonic`` read a page that
+another process writes (``surroundings.StationClock``), and waiting in a selector takes as much less as the time
+goes faster. Install it before anything else is imported. Only trials use it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import selectors
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+from agent.simulator.surroundings import OFFSET_AT, PAGE, SYNCHRONISED_AT
+
+_monotonic_ns = time.monotonic_ns
+_sleep = time.sleep
+
+
+class Warp:
+    """The time that a clock page says."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._page = mmap.mmap(file.fileno(), PAGE.size, access=mmap.ACCESS_READ)
+        monotonic_ns, utc_ns, speed, _, _ = PAGE.unpack_from(self._page)
+        self.speed = float(speed)
+        self._monotonic_0_ns, self._utc_0_ns = int(monotonic_ns), int(utc_ns)
+
+    def monotonic_ns(self) -> int:
+        """Return the monotonic clock: the world's at the page's moment, then as fast as it goes."""
+        return self._monotonic_0_ns + int((_monotonic_ns() - self._monotonic_0_ns) * self.speed)
+
+    def time_ns(self) -> int:
+        """Return UTC, with whatever is wrong with it."""
+        offset_ns: int = struct.unpack_from("<q", self._page, OFFSET_AT)[0]
+        return self._utc_0_ns + self.monotonic_ns() - self._monotonic_0_ns + offset_ns
+
+    def clock_state(self) -> str:
+        """Say what the kernel would."""
+        good = struct.unpack_from("<q", self._page, SYNCHRONISED_AT)[0]
+        return "synchronised" if good else "not_synchronised"
+
+    def install(self) -> None:
+        """Let this process live by it."""
+        warp = self
+
+        class Selector(selectors.DefaultSelector):
+            def select(self, timeout: float | None = None) -> Any:
+                return super().select(None if timeout is None else timeout / warp.speed)
+
+        time.time_ns = warp.time_ns
+        time.time = lambda: warp.time_ns() / 1e9
+        time.monotonic_ns = warp.monotonic_ns
+        time.monotonic = lambda: warp.monotonic_ns() / 1e9
+        time.sleep = lambda seconds: _sleep(float(seconds) / warp.speed)
+        if warp.speed != 1.0:
+            selectors.DefaultSelector = Selector  # type: ignore[misc]  # asyncio makes its selector of it
