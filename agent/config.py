@@ -17,10 +17,12 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from agent import definitions
-from agent.definitions import Definition, Satellite, StationFile
+from agent.definitions import Definition, Downlink, Satellite, StationFile
 from agent.errors import ConfigError
 
 MAX_FILE_OCTETS = 4 * 1024 * 1024
+KEY_FILE = "_key_file"
+"""How the name of a protocol's option ends that names a file with a key."""
 
 D = TypeVar("D", bound=Definition)
 
@@ -171,7 +173,28 @@ def read_satellite(path: Path) -> CatalogEntry:
             mend="name the file with a-z, 0-9, _ and -, at most 32 characters",
         )
     tables, text = read_toml(path)
-    return CatalogEntry(path.stem, path, convert(tables, Satellite, path=path, text=text))
+    satellite = convert(tables, Satellite, path=path, text=text)
+    downlinks = tuple(_with_place(downlink, path.parent) for downlink in satellite.downlinks)
+    return CatalogEntry(path.stem, path, msgspec.structs.replace(satellite, downlinks=downlinks))
+
+
+def _with_place(downlink: Downlink, folder: Path) -> Downlink:
+    """Let the key files that a satellite file names be found from anywhere: they are named relative to it."""
+    if not any(name.endswith(KEY_FILE) for choice in downlink.extract for name in choice.options):
+        return downlink
+    chain = tuple(
+        msgspec.structs.replace(
+            choice,
+            options={
+                name: str(folder / Path(value).expanduser())
+                if name.endswith(KEY_FILE) and isinstance(value, str) and value
+                else value
+                for name, value in choice.options.items()
+            },
+        )
+        for choice in downlink.extract
+    )
+    return msgspec.structs.replace(downlink, extract=chain)
 
 
 def load_satellite(name: str, extra_directories: Iterable[Path] = ()) -> tuple[str, Satellite]:

@@ -9,18 +9,25 @@
 
     header 4 or 6 │ data │ [RDP header 5] │ [HMAC 4] │ [CRC-32C 4]
 
-The CRC is Castagnoli's, high octet first, over the data (GOMX-3) or over header and data (Suomi-100, and libcsp 2):
-either is taken. An HMAC cannot be checked without its key: it is taken off and shown. Encrypted data (XTEA) come
-out as they are, marked. Some satellites set no CRC flag and send one, or the reverse: ``crc`` overrules it. Where a
-codeword of RS(255,223) stands behind AX.25 (the SNUGLITE family), put ``reed_solomon_block`` between ``ax25`` and
-this.
+The CRC is Castagnoli's, high octet first, over the data (GOMX-3) or over header and data (Suomi-100, and libcsp
+2.1): either is taken. Some satellites set no CRC flag and send one, or the reverse: ``crc`` overrules it.
 
-Source: libcsp's documentation (protocol stack, "CSP header") and its published field widths; the CRC's two
-coverages from real frames. Priorities: 0 critical, 1 high, 2 normal, 3 low.
+The HMAC is the first 4 octets of HMAC-SHA1 over the data (an RDP header among them) and covers no header: who may
+speak is proved, not to whom. Its key is the first 16 octets of the SHA-1 of what the operator has. Four octets are
+guessed once in 2³² tries. Without a key the tag is taken off and shown, and ``authenticated`` is false.
+
+Encrypted data (XTEA) come out as they are, marked: CRC and HMAC lie inside them. Where a codeword of RS(255,223)
+stands behind AX.25 (the SNUGLITE family), put ``reed_solomon_block`` between ``ax25`` and this.
+
+Source: libcsp's documentation (protocol stack, "CSP header") and its published field widths; order, coverage and
+length of HMAC and CRC as libcsp 1.6 and 2.x send them (HMAC: RFC 2104); the CRC's two coverages also from real
+frames. Priorities: 0 critical, 1 high, 2 normal, 3 low.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections import Counter
 from typing import Final, Literal
 
@@ -28,7 +35,7 @@ import msgspec
 from construct import BitsInteger, BitStruct, Construct, Flag
 
 from firmware_protocols.coding.crc import CRC32C, append_crc, crc_matches
-from firmware_protocols.interface import Example, HeaderValue, Packet
+from firmware_protocols.interface import Example, HeaderValue, Key, Packet
 
 FLAGS: Final = (
     "fragmented" / Flag,
@@ -57,6 +64,7 @@ HEADER_2: Construct = BitStruct(
 )
 CRC_OCTETS: Final = 4
 HMAC_OCTETS: Final = 4
+HMAC_KEY_OCTETS: Final = 16
 RDP_OCTETS: Final = 5
 
 SHOWN: Final = (
@@ -76,18 +84,25 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which version; ``octet_order`` is ``little`` where the header's octets are sent in reverse.
 
     ``crc`` says whether there is one: as the ``flag`` says, ``always``, ``never``, or ``present`` when it fits.
+    ``hmac_key_file`` names the file that holds the key, its text or ``hex:`` and digits; whoever opens files puts
+    what it holds into ``hmac_key``. With ``require_hmac`` packets that carry no HMAC are refused too.
     """
 
     version: Literal[1, 2] = 1
     octet_order: Literal["big", "little"] = "big"
     crc: Literal["flag", "always", "never", "present"] = "flag"
+    hmac_key_file: str = ""
+    hmac_key: Key | None = None
+    require_hmac: bool = False
 
 
 class PacketExtractor:
     """A CSP packet in, its data out.
 
-    Header fields: those of the layout (``crc`` says that one was there and good), ``hmac_tag`` and ``rdp_header``
-    where there are such.
+    Header fields: those of the layout (``crc`` says that one was there and good, ``authenticated`` that the HMAC
+    was), ``hmac_tag`` and ``rdp_header`` where there are such. A wrong HMAC is refused as ``bad_authentication``, a
+    required one that is missing as ``not_authenticated``, and any where the key is named but was not read as
+    ``no_key``.
     """
 
     def __init__(self, options: Options) -> None:
@@ -95,6 +110,7 @@ class PacketExtractor:
         self._options = options
         self._layout = HEADER_1 if options.version == 1 else HEADER_2
         self._octets = 4 if options.version == 1 else 6
+        self._key = None if options.hmac_key is None else derived_key(options.hmac_key)
 
     def feed(self, frame: bytes) -> list[Packet]:
         """Take one packet apart."""
@@ -106,19 +122,41 @@ class PacketExtractor:
             head = head[::-1]
         fields = self._layout.parse(head)
         header: dict[str, HeaderValue] = {name: fields[name] for name in SHOWN}
+        header |= {"crc": False, "authenticated": False}
+        if fields.xtea:
+            if self._options.require_hmac:
+                self.rejected["not_authenticated"] += 1
+                return []
+            return [Packet(data, header)]
         checked = self._check(head, data, flagged=fields.crc)
         if checked is None:
             return []
         header["crc"] = checked
         if checked:
             data = data[:-CRC_OCTETS]
-        for name, octets, there in (("hmac_tag", HMAC_OCTETS, fields.hmac), ("rdp_header", RDP_OCTETS, fields.rdp)):
-            if there and not (name == "rdp_header" and fields.xtea):
-                if len(data) < octets:
-                    self.rejected["too_short"] += 1
-                    return []
-                header[name], data = data[-octets:], data[:-octets]
+        if len(data) < HMAC_OCTETS * fields.hmac + RDP_OCTETS * fields.rdp:
+            self.rejected["too_short"] += 1
+            return []
+        if fields.hmac:
+            header["hmac_tag"], data = data[-HMAC_OCTETS:], data[:-HMAC_OCTETS]
+        refused = self._refuse(data, header.get("hmac_tag"))
+        if refused is not None:
+            self.rejected[refused] += 1
+            return []
+        header["authenticated"] = fields.hmac and self._key is not None
+        if fields.rdp:
+            header["rdp_header"], data = data[-RDP_OCTETS:], data[:-RDP_OCTETS]
         return [Packet(data, header)]
+
+    def _refuse(self, data: bytes, tag: HeaderValue) -> str | None:
+        """Say why a packet is not believed, ``None`` when nothing speaks against it."""
+        if self._options.hmac_key_file and self._key is None:
+            return "no_key"
+        if not isinstance(tag, bytes):
+            return "not_authenticated" if self._options.require_hmac else None
+        if self._key is None:
+            return "no_key" if self._options.require_hmac else None
+        return None if hmac.compare_digest(tag, hmac_tag(self._key, data)) else "bad_authentication"
 
     def _check(self, head: bytes, data: bytes, *, flagged: bool) -> bool | None:
         """Say whether there is a good CRC; ``None`` when there should be one and it is missing or bad."""
@@ -139,6 +177,16 @@ class PacketExtractor:
         return []
 
 
+def derived_key(key: Key) -> bytes:
+    """Return the key that packets are authenticated with: 16 octets of the SHA-1 of the operator's."""
+    return hashlib.sha1(key.octets, usedforsecurity=False).digest()[:HMAC_KEY_OCTETS]
+
+
+def hmac_tag(key: bytes, data: bytes) -> bytes:
+    """Return the tag of a packet's data."""
+    return hmac.digest(key, data, "sha1")[:HMAC_OCTETS]
+
+
 def build(
     data: bytes,
     options: Options | None = None,
@@ -149,8 +197,10 @@ def build(
     priority: int = 2,
     crc: bool = False,
 ) -> bytes:
-    """Build a packet; ``ports`` are the destination's and the source's."""
+    """Build a packet; ``ports`` are the destination's and the source's. With a key it is authenticated."""
     options = options or Options()
+    if options.hmac_key is not None:
+        data += hmac_tag(derived_key(options.hmac_key), data)
     fields = {
         "priority": priority,
         "source": source,
@@ -159,7 +209,7 @@ def build(
         "source_port": ports[1],
         "reserved": 0,
         "fragmented": False,
-        "hmac": False,
+        "hmac": options.hmac_key is not None,
         "xtea": False,
         "rdp": False,
         "crc": crc,

@@ -142,6 +142,13 @@ class PacketExtractor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Secret octets that a protocol checks with; an option of this type is never written in a file, nor shown."""
+
+    octets: bytes = field(repr=False)
+
+
 class UnknownProtocol(LookupError):
     """No protocol of this name; ``known`` lists those there are."""
 
