@@ -12,7 +12,9 @@
 FHEC, insert zone, OCF and FECF are there as a mission says; none by default. What a virtual channel carries is said
 by ``service`` and, for single channels, ``services``: ``m_pdu``, ``b_pdu``, ``vca`` (its octets as they are) or
 ``packet_at`` (one packet in each frame, at octet ``packet_at`` of the frame). Frames of another version or
-spacecraft are refused; where no ``scid`` is configured one is believed when two frames name it.
+spacecraft are refused; where no ``scid`` is configured one is believed when two frames name it. A channel read as
+M_PDU whose pointers are none, but whose frames are one packet each, is known by that (``ccsds/solitary.py``): each
+pointer left unread is counted as ``pointers_unread``.
 
 Source: CCSDS 732.0-B-4 §4.1. The packets come out whole; ``space_packet`` reads their headers.
 """
@@ -31,6 +33,7 @@ from firmware_protocols.ccsds import header_error_control, operational_control
 from firmware_protocols.ccsds.counters import CounterTrack, Verdict, missing_by_counter
 from firmware_protocols.ccsds.identity import Witnesses
 from firmware_protocols.ccsds.packet_zone import MORE, NO_PACKET, PacketZone, packet_octets
+from firmware_protocols.ccsds.solitary import SolitaryPackets, Zone
 from firmware_protocols.coding.crc import CRC16_CCITT_FALSE, append_crc, crc_matches
 from firmware_protocols.interface import Example, Gap, HeaderValue, Packet
 
@@ -82,6 +85,7 @@ class _Channel:
     def __init__(self, name: Mapping[str, int], cycle_used: bool, zone: PacketZone) -> None:
         self.track = CounterTrack(name, 1 << (28 if cycle_used else 24))
         self.zone = zone
+        self.solitary = SolitaryPackets()
         self.newest = b""
 
 
@@ -143,6 +147,7 @@ class PacketExtractor:
             self.rejected["wrong_scid"] += strangers
         packets = [packet for frame in frames for packet in self._open(frame)]
         for channel in self._channels.values():
+            packets += self._read(channel, channel.solitary.rest())
             channel.zone.drop()
         return packets
 
@@ -189,10 +194,10 @@ class PacketExtractor:
         if options.ocf:
             header |= operational_control.read(frame[end : end + operational_control.OCTETS])
         service = options.services.get(str(fields.vcid), options.service)
+        if service == "m_pdu":
+            return self._m_pdu(channel, frame[begin:end], verdict, header)
         if service == "packet_at":
-            packets = self._packet_at(frame[:end])
-        elif service == "m_pdu":
-            packets = self._m_pdu(channel, frame[begin:end], verdict)
+            packets = self._first_packet(frame[options.packet_at : end])
         elif service == "b_pdu":
             packets = self._b_pdu(frame[begin:end])
         else:
@@ -209,19 +214,35 @@ class PacketExtractor:
             channel = self._channels[key] = _Channel(name, fields.cycle_used, zone)
         return channel
 
-    def _m_pdu(self, channel: _Channel, data: bytes, verdict: Verdict) -> list[bytes]:
+    def _m_pdu(
+        self, channel: _Channel, data: bytes, verdict: Verdict, header: Mapping[str, HeaderValue]
+    ) -> list[Packet]:
         if len(data) <= POINTER_OCTETS:
             self.rejected["too_short"] += 1
             return []
         pointer = int.from_bytes(data[:POINTER_OCTETS], "big") & 0x7FF
+        zone = data[POINTER_OCTETS:]
         if verdict == "late":
             # What goes on in the channel is not this frame's: only its whole packets are taken.
             apart = PacketZone(self.rejected, self.counted, max_octets=self._options.max_packet_octets)
-            packets = apart.feed(data[POINTER_OCTETS:], pointer, unbroken=False)
+            packets = apart.feed(zone, pointer, unbroken=False)
             apart.drop()
-            return packets
+            return [Packet(packet, header) for packet in packets]
         # A counter that stands still is one that is not used.
-        return channel.zone.feed(data[POINTER_OCTETS:], pointer, unbroken=verdict in ("next", "repeat"))
+        frame = Zone(zone, pointer, verdict in ("next", "repeat"), header)
+        return self._read(channel, channel.solitary.hear(frame))
+
+    def _read(self, channel: _Channel, zones: list[Zone]) -> list[Packet]:
+        """Take the packets out of zones, by their pointers or each as one packet."""
+        packets: list[Packet] = []
+        for each in zones:
+            if channel.solitary.believed:
+                self.counted["pointers_unread"] += each.pointer != 0
+                found = self._first_packet(each.octets)
+            else:
+                found = channel.zone.feed(each.octets, each.pointer, unbroken=each.unbroken)
+            packets += [Packet(packet, each.header) for packet in found]
+        return packets
 
     def _b_pdu(self, data: bytes) -> list[bytes]:
         """Return the valid bits, filled up to whole octets."""
@@ -241,8 +262,8 @@ class PacketExtractor:
         self.counted["fill_octets"] += len(bits) - len(octets)
         return [bytes(octets)]
 
-    def _packet_at(self, frame: bytes) -> list[bytes]:
-        data = frame[self._options.packet_at :]
+    def _first_packet(self, data: bytes) -> list[bytes]:
+        """Return the one packet that begins here; what is behind it is fill."""
         if not any(data):
             self.counted["fill_octets"] += len(data)
             return []
