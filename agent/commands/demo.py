@@ -137,32 +137,32 @@ async def _simulator(scenario: str) -> AsyncIterator[dict[str, Any]]:
             await process.wait()
 
 
-def station_text(served: dict[str, Any], mqtt_port: int) -> str:
-    """Write the demo's station file for what the simulator serves."""
+def station_text(served: dict[str, Any], mqtt_port: int, *, name: str = STATION_NAME, broker: str = "demo") -> str:
+    """Write a station file for what the simulator serves."""
     satellites = list(dict.fromkeys(item["satellite"] for item in served["transmitters"]))
     place = served["station"]
     lines = [
         f"satellites = {json.dumps(satellites)}",
         "[station]",
-        f'name = "{STATION_NAME}"',
+        f'name = "{name}"',
         *(f"{key} = {place[key]}" for key in ("latitude_deg", "longitude_deg", "altitude_m")),
         '[archive]\ndirectory = "archive"\nmax_mb = 64',
         '[passes]\nelements = ["elements.json"]\nahead_h = 24',
-        f'[[broker]]\nname = "demo"\nport = {mqtt_port}\ncommands = true',
+        f'[[broker]]\nname = "{broker}"\nport = {mqtt_port}\ncommands = true',
     ]
-    for name, sdr in served["rtl_tcp"].items():
+    for source, sdr in served["rtl_tcp"].items():
         lines += [
             "[[source]]",
-            f'id = "{name}"',
+            f'id = "{source}"',
             'kind = "rtl_tcp"',
             f'host = "{sdr["host"]}"',
             f"port = {sdr['port']}",
         ]
         lines += [f"frequency_hz = {sdr['frequency_hz']}", f"sample_rate_hz = {sdr['sample_rate_hz']}"]
         lines += [f"satellites = {json.dumps(_heard(served, 'air'))}"]
-    for name, tnc in served["serial_port"].items():
-        lines += ["[[source]]", f'id = "{name}"', 'kind = "serial_port"', f'port = "{tnc["port"]}"']
-        lines += [f"baudrate_bd = {tnc['baudrate_bd']}", f"satellites = {json.dumps(_heard(served, name))}"]
+    for source, tnc in served["serial_port"].items():
+        lines += ["[[source]]", f'id = "{source}"', 'kind = "serial_port"', f'port = "{tnc["port"]}"']
+        lines += [f"baudrate_bd = {tnc['baudrate_bd']}", f"satellites = {json.dumps(_heard(served, source))}"]
     return "\n".join(lines) + "\n"
 
 
