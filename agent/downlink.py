@@ -441,8 +441,10 @@ def check_downlink(downlink: definitions.Downlink) -> None:
 
     Makes each of them once, since that is what will be done with them.
     """
+    bandwidth_hz = dsp.channel_bandwidth_hz(downlink.modulation, downlink.baudrate_bd, downlink.modulation_options)
+    sample_rate_hz = max(8 * downlink.baudrate_bd, bandwidth_hz)
     dsp.make_demodulator(
-        downlink.modulation, downlink.baudrate_bd, downlink.modulation_options, "iq", 8 * downlink.baudrate_bd
+        downlink.modulation, downlink.baudrate_bd, downlink.modulation_options, "iq", sample_rate_hz
     )
     interface.make_deframer(downlink.framing.protocol, downlink.framing.options)
     for choice in downlink.extract:

@@ -7,7 +7,9 @@
 
 RS(255,223) or RS(255,239) over GF(256) shortened to what is there, one codeword, conventional or dual basis (CCSDS
 131.0-B-3 §4). Nothing says where the codeword ends, so each tail is tried and the one with the fewest corrections
-taken; of equals the longest, for zeros behind a cyclic codeword make another. Knows no header.
+taken; of equals the longest, for zeros behind a cyclic codeword make another. Where an operator does not say which
+basis, ``either`` tries both and takes the one with fewer corrections; where not every packet is coded, ``uncoded``
+packets may ``pass`` as they are, ``corrected`` -1. Knows no header.
 
 Source: the code and its place from real frames of QBEE (QB50 SE01), whose operator publishes their values
 (opencosmos/qb01-beacon-decoder, data/kissb).
@@ -21,6 +23,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from firmware_protocols import csp
 from firmware_protocols.coding.reed_solomon import (
     CCSDS_RS_223,
     CCSDS_RS_223_DUAL,
@@ -41,11 +44,12 @@ _CODES: Final = {
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which code, and how many octets may stand behind it."""
+    """Which code, how many octets may stand behind it, and what becomes of a packet that is no codeword."""
 
-    basis: Literal["conventional", "dual"] = "conventional"
+    basis: Literal["conventional", "dual", "either"] = "conventional"
     parity: Literal[16, 32] = 32
     max_tail_octets: Annotated[int, Meta(ge=0, le=8)] = 0
+    uncoded: Literal["refuse", "pass"] = "refuse"
 
 
 class PacketExtractor:
@@ -53,7 +57,9 @@ class PacketExtractor:
 
     def __init__(self, options: Options) -> None:
         self.rejected: Counter[str] = Counter()
-        self._code: ReedSolomon = _CODES[options.basis, options.parity]
+        bases = ("conventional", "dual") if options.basis == "either" else (options.basis,)
+        self._codes: tuple[ReedSolomon, ...] = tuple(_CODES[basis, options.parity] for basis in bases)
+        self._pass = options.uncoded == "pass"
         self._parity = options.parity
         self._tails = range(options.max_tail_octets + 1)
 
@@ -64,9 +70,12 @@ class PacketExtractor:
             codeword = frame[: len(frame) - tail]
             if not self._parity < len(codeword) <= MAX_CODEWORD:
                 continue
-            decoded = self._code.decode(codeword)
-            if decoded is not None and (best is None or decoded[1] <= best[0]):
-                best = decoded[1], decoded[0]
+            for code in self._codes:
+                decoded = code.decode(codeword)
+                if decoded is not None and (best is None or decoded[1] <= best[0]):
+                    best = decoded[1], decoded[0]
+        if best is None and self._pass and frame:
+            return [Packet(frame, {"corrected": -1})]
         if best is None:
             too_long = len(frame) > MAX_CODEWORD + self._tails[-1]
             too_short = len(frame) <= self._parity
@@ -82,10 +91,27 @@ class PacketExtractor:
 
 def encode(data: bytes, options: Options) -> bytes:
     """Return the codeword of some data."""
-    return data + _CODES[options.basis, options.parity].encode(data)
+    basis = "conventional" if options.basis == "either" else options.basis
+    return data + _CODES[basis, options.parity].encode(data)
 
+
+_SNUGLITE: Final = csp.build(bytes(range(45)), source=1, destination=10, ports=(20, 9), crc=True)
 
 EXAMPLES: Final = (
+    Example(
+        name="a beacon of 45 octets with its CSP header and CRC-32C, basis not known",
+        source="made from the SNUGLITE operator's page (snuglitecubesat.wixsite.com, beacon structure, 2018-12-12)",
+        stream=_SNUGLITE + CCSDS_RS_223_DUAL.encode(_SNUGLITE),
+        packets=(_SNUGLITE,),
+        options={"basis": "either"},
+    ),
+    Example(
+        name="a packet that is no codeword, passed as it is",
+        source="the same beacon without its parity",
+        stream=_SNUGLITE,
+        packets=(_SNUGLITE,),
+        options={"basis": "either", "uncoded": "pass"},
+    ),
     Example(
         name="QBEE beacon",
         source="se01.wav of daniestevez/satellite-recordings 952ddfe5 (public domain), behind its AX.25 header",
