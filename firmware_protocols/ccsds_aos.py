@@ -23,18 +23,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from construct import BitsInteger, BitStruct, Flag
 from msgspec import Meta
 
-from firmware_protocols.ccsds import header_error_control, operational_control
-from firmware_protocols.ccsds.counters import CounterTrack, Verdict, missing_by_counter
-from firmware_protocols.ccsds.identity import Witnesses
-from firmware_protocols.ccsds.packet_zone import MORE, NO_PACKET, PacketZone, packet_octets
+from firmware_protocols.ccsds import frame_error_control, header_error_control, operational_control
+from firmware_protocols.ccsds.counters import Verdict
+from firmware_protocols.ccsds.packet_zone import MORE, NO_PACKET, packet_octets
 from firmware_protocols.ccsds.solitary import SolitaryPackets, Zone
-from firmware_protocols.coding.crc import CRC16_CCITT_FALSE, append_crc, crc_matches
+from firmware_protocols.ccsds.virtual_channels import VirtualChannel, VirtualChannels, goes_on
 from firmware_protocols.interface import Example, Gap, HeaderValue, Packet
 
 VERSION: Final = 1
@@ -79,16 +78,6 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_packet_octets: Annotated[int, Meta(ge=7, le=65_542)] = 65_542
 
 
-class _Channel:
-    """One virtual channel: its counter and the packets in it."""
-
-    def __init__(self, name: Mapping[str, int], cycle_used: bool, zone: PacketZone) -> None:
-        self.track = CounterTrack(name, 1 << (28 if cycle_used else 24))
-        self.zone = zone
-        self.solitary = SolitaryPackets()
-        self.newest = b""
-
-
 class PacketExtractor:
     """A frame in, the packets that end in it out, each with the frame's header beside it.
 
@@ -100,19 +89,21 @@ class PacketExtractor:
         self.rejected: Counter[str] = Counter()
         self.counted: Counter[str] = Counter()
         self._options = options
-        self._witnesses = Witnesses(options.scid)
-        self._channels: dict[tuple[int, int, bool, bool], _Channel] = {}
-        self._tail = 4 * options.ocf + 2 * options.fecf
+        self._solitary: dict[VirtualChannel, SolitaryPackets] = {}
+        self._channels = VirtualChannels(
+            options.scid, self.rejected, self.counted, max_packet_octets=options.max_packet_octets
+        )
+        self._tail = operational_control.OCTETS * options.ocf + frame_error_control.octets(options.fecf)
 
     @property
     def gaps(self) -> list[Gap]:
         """List the frames that are missing, by virtual channel."""
-        return [gap for channel in self._channels.values() for gap in channel.track.gaps]
+        return self._channels.gaps
 
     @property
     def missing(self) -> Counter[str]:
         """Count the frames that are missing, by virtual channel."""
-        return missing_by_counter("vc", "vcid", (channel.track for channel in self._channels.values()))
+        return self._channels.missing
 
     def feed(self, frame: bytes) -> list[Packet]:
         """Take one frame and return the packets now complete."""
@@ -121,7 +112,7 @@ class PacketExtractor:
         if len(frame) <= begin + self._tail:
             self.rejected["too_short"] += 1
             return []
-        if options.fecf and not crc_matches(frame, CRC16_CCITT_FALSE, "big"):
+        if not frame_error_control.agrees(frame, options.fecf):
             self.rejected["bad_fecf"] += 1
             return []
         if options.fhec:
@@ -134,21 +125,14 @@ class PacketExtractor:
         if fields.version != VERSION:
             self.rejected["wrong_version"] += 1
             return []
-        believed = self._witnesses.hear(fields.scid, frame)
-        if believed is None:
-            self.rejected["wrong_scid"] += 1
-            return []
-        return [packet for each in believed for packet in self._open(each)]
+        return [packet for each in self._channels.believe(fields.scid, frame) for packet in self._open(each)]
 
     def flush(self) -> list[Packet]:
         """Return what was held back, and count the packets that were never completed."""
-        frames, strangers = self._witnesses.rest()
-        if strangers:
-            self.rejected["wrong_scid"] += strangers
-        packets = [packet for frame in frames for packet in self._open(frame)]
-        for channel in self._channels.values():
-            packets += self._read(channel, channel.solitary.rest())
-            channel.zone.drop()
+        packets = [packet for frame in self._channels.rest() for packet in self._open(frame)]
+        for channel, solitary in self._solitary.items():
+            packets += self._read(channel, solitary, solitary.rest())
+        self._channels.drop()
         return packets
 
     def _mend(self, frame: bytes) -> bytes | None:
@@ -170,16 +154,16 @@ class PacketExtractor:
         if options.vcids and fields.vcid not in options.vcids:
             self.rejected["wrong_vcid"] += 1
             return []
-        channel = self._channel(fields)
         count = fields.vc_frame_count | (fields.cycle << 24 if fields.cycle_used else 0)
-        damaged = channel.track.damaged
-        verdict = channel.track.take(count)
-        if channel.track.damaged > damaged:
-            self.rejected["damaged_count"] += 1
-        if frame == channel.newest:
-            self.rejected["repeated_frame"] += 1
+        # Replayed frames are counted apart from those of the moment (§4.1.2.5).
+        channel = self._channels.channel(
+            (fields.scid, fields.vcid, fields.replay, fields.cycle_used),
+            {"scid": fields.scid, "vcid": fields.vcid},
+            1 << (28 if fields.cycle_used else 24),
+        )
+        verdict = None if channel is None else channel.take(frame, count)
+        if channel is None or verdict is None:
             return []
-        channel.newest = frame
         header: dict[str, HeaderValue] = {
             "scid": fields.scid,
             "vcid": fields.vcid,
@@ -204,18 +188,8 @@ class PacketExtractor:
             packets = [frame[begin:end]]
         return [Packet(packet, header) for packet in packets]
 
-    def _channel(self, fields: Any) -> _Channel:
-        # Replayed frames are counted apart from those of the moment (§4.1.2.5.2.2).
-        key = (fields.scid, fields.vcid, fields.replay, fields.cycle_used)
-        channel = self._channels.get(key)
-        if channel is None:
-            zone = PacketZone(self.rejected, self.counted, max_octets=self._options.max_packet_octets)
-            name = {"scid": fields.scid, "vcid": fields.vcid}
-            channel = self._channels[key] = _Channel(name, fields.cycle_used, zone)
-        return channel
-
     def _m_pdu(
-        self, channel: _Channel, data: bytes, verdict: Verdict, header: Mapping[str, HeaderValue]
+        self, channel: VirtualChannel, data: bytes, verdict: Verdict, header: Mapping[str, HeaderValue]
     ) -> list[Packet]:
         if len(data) <= POINTER_OCTETS:
             self.rejected["too_short"] += 1
@@ -223,24 +197,19 @@ class PacketExtractor:
         pointer = int.from_bytes(data[:POINTER_OCTETS], "big") & 0x7FF
         zone = data[POINTER_OCTETS:]
         if verdict == "late":
-            # What goes on in the channel is not this frame's: only its whole packets are taken.
-            apart = PacketZone(self.rejected, self.counted, max_octets=self._options.max_packet_octets)
-            packets = apart.feed(zone, pointer, unbroken=False)
-            apart.drop()
-            return [Packet(packet, header) for packet in packets]
-        # A counter that stands still is one that is not used.
-        frame = Zone(zone, pointer, verdict in ("next", "repeat"), header)
-        return self._read(channel, channel.solitary.hear(frame))
+            return [Packet(packet, header) for packet in channel.packets_apart(zone, pointer)]
+        solitary = self._solitary.setdefault(channel, SolitaryPackets())
+        return self._read(channel, solitary, solitary.hear(Zone(zone, pointer, goes_on(verdict), header)))
 
-    def _read(self, channel: _Channel, zones: list[Zone]) -> list[Packet]:
+    def _read(self, channel: VirtualChannel, solitary: SolitaryPackets, zones: list[Zone]) -> list[Packet]:
         """Take the packets out of zones, by their pointers or each as one packet."""
         packets: list[Packet] = []
         for each in zones:
-            if channel.solitary.believed:
+            if solitary.believed:
                 self.counted["pointers_unread"] += each.pointer != 0
                 found = self._first_packet(each.octets)
             else:
-                found = channel.zone.feed(each.octets, each.pointer, unbroken=each.unbroken)
+                found = channel.zone().feed(each.octets, each.pointer, unbroken=each.unbroken)
             packets += [Packet(packet, each.header) for packet in found]
         return packets
 
@@ -299,7 +268,7 @@ def build(
         information = int.from_bytes(header[:2] + header[5:], "big")
         header += header_error_control.parity(information).to_bytes(2, "big")
     frame = header + bytes(options.insert_zone_octets) + data + (ocf if options.ocf else b"")
-    return append_crc(frame, CRC16_CCITT_FALSE, "big") if options.fecf else frame
+    return frame_error_control.append(frame, options.fecf)
 
 
 _DANURI = bytes.fromhex(

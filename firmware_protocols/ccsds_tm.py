@@ -19,17 +19,15 @@ Source: CCSDS 132.0-B-3 §4.1. The packets come out whole; ``space_packet`` read
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from construct import BitsInteger, BitStruct, Flag
 from msgspec import Meta
 
-from firmware_protocols.ccsds import operational_control
-from firmware_protocols.ccsds.counters import CounterTrack, Verdict, missing_by_counter
-from firmware_protocols.ccsds.identity import Witnesses
-from firmware_protocols.ccsds.packet_zone import ONLY_IDLE, PacketZone
-from firmware_protocols.coding.crc import CRC16_CCITT_FALSE, append_crc, crc_matches
+from firmware_protocols.ccsds import frame_error_control, operational_control
+from firmware_protocols.ccsds.packet_zone import ONLY_IDLE
+from firmware_protocols.ccsds.virtual_channels import VirtualChannels
 from firmware_protocols.interface import Example, Gap, HeaderValue, Packet
 
 VERSION: Final = 0
@@ -65,15 +63,6 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_packet_octets: Annotated[int, Meta(ge=7, le=65_542)] = 65_542
 
 
-class _Channel:
-    """One virtual channel: its counter and the packets in it."""
-
-    def __init__(self, scid: int, vcid: int, zone: PacketZone) -> None:
-        self.track = CounterTrack({"scid": scid, "vcid": vcid}, COUNTS)
-        self.zone = zone
-        self.newest = b""
-
-
 class PacketExtractor:
     """A frame in, the packets that end in it out, each with the frame's header beside it.
 
@@ -85,45 +74,38 @@ class PacketExtractor:
         self.rejected: Counter[str] = Counter()
         self.counted: Counter[str] = Counter()
         self._options = options
-        self._witnesses = Witnesses(options.scid)
-        self._channels: dict[tuple[int, int], _Channel] = {}
+        self._channels = VirtualChannels(
+            options.scid, self.rejected, self.counted, max_packet_octets=options.max_packet_octets
+        )
 
     @property
     def gaps(self) -> list[Gap]:
         """List the frames that are missing, by virtual channel; a counter of 8 bits hides whole turns."""
-        return [gap for channel in self._channels.values() for gap in channel.track.gaps]
+        return self._channels.gaps
 
     @property
     def missing(self) -> Counter[str]:
         """Count the frames that are missing, by virtual channel."""
-        return missing_by_counter("vc", "vcid", (channel.track for channel in self._channels.values()))
+        return self._channels.missing
 
     def feed(self, frame: bytes) -> list[Packet]:
         """Take one frame and return the packets now complete."""
-        if len(frame) <= HEADER_OCTETS + 2 * self._options.fecf:
+        if len(frame) <= HEADER_OCTETS + frame_error_control.octets(self._options.fecf):
             self.rejected["too_short"] += 1
             return []
-        if self._options.fecf and not crc_matches(frame, CRC16_CCITT_FALSE, "big"):
+        if not frame_error_control.agrees(frame, self._options.fecf):
             self.rejected["bad_fecf"] += 1
             return []
         fields = HEADER.parse(frame[:HEADER_OCTETS])
         if fields.version != VERSION:
             self.rejected["wrong_version"] += 1
             return []
-        believed = self._witnesses.hear(fields.scid, frame)
-        if believed is None:
-            self.rejected["wrong_scid"] += 1
-            return []
-        return [packet for each in believed for packet in self._open(each)]
+        return [packet for each in self._channels.believe(fields.scid, frame) for packet in self._open(each)]
 
     def flush(self) -> list[Packet]:
         """Return what was held back, and count the packets that were never completed."""
-        frames, strangers = self._witnesses.rest()
-        if strangers:
-            self.rejected["wrong_scid"] += strangers
-        packets = [packet for frame in frames for packet in self._open(frame)]
-        for channel in self._channels.values():
-            channel.zone.drop()
+        packets = [packet for frame in self._channels.rest() for packet in self._open(frame)]
+        self._channels.drop()
         return packets
 
     def _open(self, frame: bytes) -> list[Packet]:
@@ -138,7 +120,7 @@ class PacketExtractor:
             "mc_frame_count": fields.mc_frame_count,
             "vc_frame_count": fields.vc_frame_count,
         }
-        end = len(frame) - 2 * options.fecf
+        end = len(frame) - frame_error_control.octets(options.fecf)
         begin = HEADER_OCTETS
         if fields.ocf if options.ocf is None else options.ocf:
             end -= operational_control.OCTETS
@@ -151,35 +133,17 @@ class PacketExtractor:
         if begin >= end:
             self.rejected["too_short"] += 1
             return []
-        channel = self._channel(fields)
-        if frame == channel.newest:
-            self.rejected["repeated_frame"] += 1
+        name = {"scid": fields.scid, "vcid": fields.vcid}
+        channel = self._channels.channel((fields.scid, fields.vcid), name, COUNTS)
+        verdict = None if channel is None else channel.take(frame, fields.vc_frame_count)
+        if channel is None or verdict is None:
             return []
-        channel.newest = frame
-        verdict = channel.track.take(fields.vc_frame_count)
         service = options.services.get(str(fields.vcid), options.service)
         if service == "vca" or fields.sync:
             return [Packet(frame[begin:end], header)]
         if fields.pointer == ONLY_IDLE:
             self.counted["idle_frames"] += 1
-        return [Packet(packet, header) for packet in self._packets(channel, frame[begin:end], fields, verdict)]
-
-    def _packets(self, channel: _Channel, zone: bytes, fields: Any, verdict: Verdict) -> list[bytes]:
-        if verdict == "late":
-            # What goes on in the channel is not this frame's: only its whole packets are taken.
-            apart = PacketZone(self.rejected, self.counted, max_octets=self._options.max_packet_octets)
-            packets = apart.feed(zone, fields.pointer, unbroken=False)
-            apart.drop()
-            return packets
-        # A counter that stands still is one that is not used.
-        return channel.zone.feed(zone, fields.pointer, unbroken=verdict in ("next", "repeat"))
-
-    def _channel(self, fields: Any) -> _Channel:
-        channel = self._channels.get((fields.scid, fields.vcid))
-        if channel is None:
-            zone = PacketZone(self.rejected, self.counted, max_octets=self._options.max_packet_octets)
-            channel = self._channels[fields.scid, fields.vcid] = _Channel(fields.scid, fields.vcid, zone)
-        return channel
+        return [Packet(packet, header) for packet in channel.packets(frame[begin:end], fields.pointer, verdict)]
 
 
 def build(
@@ -213,7 +177,7 @@ def build(
     if secondary_header:
         header += bytes([len(secondary_header)]) + secondary_header
     frame = header + data + ocf
-    return append_crc(frame, CRC16_CCITT_FALSE, "big") if options.fecf else frame
+    return frame_error_control.append(frame, options.fecf)
 
 
 _BY02 = bytes.fromhex(

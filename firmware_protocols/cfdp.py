@@ -262,7 +262,7 @@ def _checksum_agrees(octets: bytes, kind: int, sent: int) -> bool:
 
 
 def modular_checksum(octets: bytes) -> int:
-    """Add the file's words of four octets, the last one filled with zeros, modulo 2³² (§4.2.2)."""
+    """Add the file's words of four octets, the last one filled with zeros, modulo 2³² (§4.2)."""
     padded = octets + bytes(-len(octets) % 4)
     return int(np.frombuffer(padded, ">u4").sum(dtype=np.uint64)) & 0xFFFF_FFFF
 

@@ -14,7 +14,7 @@
 request's identification is read into the header, for 3 and 5 the structure's and the event's. PUS-A secondary
 headers (spare 1, version 3, spare 4, service, subtype) have ``version = "a"``.
 
-Source: ECSS-E-ST-70-41C §7.4.3.1 (secondary header), §8.1 (service 1), §8.3, §8.5, §8.17; ECSS-E-70-41A §5.4.2.
+Source: ECSS-E-ST-70-41C §7.4.3 (secondary header), §8.1 (service 1), §8.3, §8.5, §8.17; ECSS-E-70-41A §5.4.2.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class PacketExtractor:
         body = frame[PRIMARY_OCTETS : len(frame) - 2 * options.packet_error_control]
         header: dict[str, HeaderValue] = {"apid": primary.apid}
         if not primary.secondary_header:
-            # Time packets have none (§7.4.3.1 a); they are no reports of a service.
+            # Time packets have none (§7.4.3); they are no reports of a service.
             self.counted["without_secondary_header"] += 1
             return [Packet(body, header, primary.sequence_count)]
         if len(body) < self._octets:
@@ -235,14 +235,14 @@ _NOON_UTC_NS: Final = 1_659_700_800_000_000_000  # 2022-08-05T12:00:00Z
 EXAMPLES: Final = (
     Example(
         name="housekeeping with CUC time",
-        source="made from ECSS-E-ST-70-41C §7.4.3.1 and §8.3.2.25",
+        source="made from ECSS-E-ST-70-41C §7.4.3 and §8.3",
         stream=build(100, 7, (3, 25), bytes.fromhex("2a0102"), Options(time=_CUC), utc_ns=_NOON_UTC_NS),
         packets=(bytes.fromhex("2a0102"),),
         options={"time": {"code": "cuc", "coarse_octets": 4, "fine_octets": 2}},
     ),
     Example(
         name="a request that was not accepted",
-        source="made from ECSS-E-ST-70-41C §8.1.2.2",
+        source="made from ECSS-E-ST-70-41C §8.1",
         stream=build(100, 8, (1, 2), bytes.fromhex("1864c005" + "0003")),
         packets=(bytes.fromhex("1864c005" + "0003"),),
     ),

@@ -13,7 +13,7 @@ multiples of one number. ``join_segments`` puts the user data of a segmented pac
 A stream carries no check and no sync word, so its deframer asks for more than a version number: a length must lead
 to the next header. Where it does not, three headers in a row are searched for; what lay between is counted.
 
-Source: CCSDS 133.0-B-2 §4.1 (format), §4.1.3.4.2 (segmentation). Knows no secondary header but a time code.
+Source: CCSDS 133.0-B-2 §4.1 (format), §4.1.3.4 (sequence control). Knows no secondary header but a time code.
 """
 
 from __future__ import annotations

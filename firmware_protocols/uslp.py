@@ -6,13 +6,13 @@
     4        16    1                      6     4    1             │ 16      1       1        2      1    3
     1100           0 source               63 idle    1: truncated  │ - 1                                  n octets
 
-    │ frame count n │ insert zone │ rules 3 · protocol 5 │ [pointer 16] │ data │ OCF 32 │ FECF 16
+    │ frame count n │ insert zone │ rules 3 · protocol 5 │ [pointer 16] │ data │ OCF 32 │ FECF 16 or 32
                                     000 packets across frames (FFFF none starts) · 001 and 010 an SDU across frames
                                     011 octets · 100, 101, 110 segments: first, middle, last · 111 whole
 
 Truncated frames end their header after four octets and have a length of their mission's. Protocol 0 are packets,
 31 is idle. Frames of another version or spacecraft are refused; where no ``scid`` is configured one is believed
-when two frames name it. The FECF of 32 bits is not known here.
+when two frames name it.
 
 Source: CCSDS 732.1-B-2 §4.1. The packets come out whole; ``space_packet`` reads their headers.
 """
@@ -20,18 +20,15 @@ Source: CCSDS 732.1-B-2 §4.1. The packets come out whole; ``space_packet`` read
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from construct import BitsInteger, BitStruct, Flag
 from msgspec import Meta
 
-from firmware_protocols.ccsds import operational_control
-from firmware_protocols.ccsds.counters import CounterTrack, missing_by_counter
-from firmware_protocols.ccsds.identity import Witnesses
-from firmware_protocols.ccsds.packet_zone import PacketZone
-from firmware_protocols.coding.crc import CRC16_CCITT_FALSE, append_crc, crc_matches
+from firmware_protocols.ccsds import frame_error_control, operational_control
+from firmware_protocols.ccsds.counters import Verdict
+from firmware_protocols.ccsds.virtual_channels import VirtualChannel, VirtualChannels
 from firmware_protocols.interface import MAX_FRAME_OCTETS, Example, Gap, HeaderValue, Packet
 
 VERSION: Final = 12
@@ -63,30 +60,13 @@ DATA_HEADER = BitStruct("rules" / BitsInteger(3), "protocol" / BitsInteger(5))
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a mission fills its frames; ``fecf`` is the error control of 16 bits."""
+    """How a mission fills its frames; ``fecf`` is the error control: none, 16 bits (``true``), or 32."""
 
     scid: Annotated[int, Meta(ge=0, le=65_535)] | None = None
     vcids: Annotated[tuple[Annotated[int, Meta(ge=0, le=63)], ...], Meta(max_length=64)] = ()
     insert_zone_octets: Annotated[int, Meta(ge=0, le=1024)] = 0
-    fecf: bool = False
+    fecf: bool | Literal[16, 32] = False
     max_packet_octets: Annotated[int, Meta(ge=7, le=65_542)] = 65_542
-
-
-@dataclass(slots=True)
-class _Map:
-    """What goes on in one MAP channel."""
-
-    zone: PacketZone
-    begun: bytearray | None = None
-
-
-@dataclass(slots=True)
-class _Channel:
-    """One virtual channel: its counter and its MAP channels."""
-
-    track: CounterTrack | None
-    maps: dict[int, _Map] = field(default_factory=dict)
-    newest: bytes = b""
 
 
 class PacketExtractor:
@@ -100,21 +80,24 @@ class PacketExtractor:
         self.rejected: Counter[str] = Counter()
         self.counted: Counter[str] = Counter()
         self._options = options
-        self._witnesses = Witnesses(options.scid)
-        self._channels: dict[tuple[int, int, bool, int], _Channel] = {}
+        self._begun: dict[tuple[VirtualChannel, int], bytearray] = {}
+        self._channels = VirtualChannels(
+            options.scid,
+            self.rejected,
+            self.counted,
+            max_packet_octets=options.max_packet_octets,
+            no_packet_starts=NO_PACKET_STARTS,
+        )
 
     @property
     def gaps(self) -> list[Gap]:
         """List the frames that are missing, by virtual channel."""
-        tracks = [channel.track for channel in self._channels.values()]
-        return [gap for track in tracks if track is not None for gap in track.gaps]
+        return self._channels.gaps
 
     @property
     def missing(self) -> Counter[str]:
         """Count the frames that are missing, by virtual channel."""
-        return missing_by_counter(
-            "vc", "vcid", (channel.track for channel in self._channels.values() if channel.track is not None)
-        )
+        return self._channels.missing
 
     def feed(self, frame: bytes) -> list[Packet]:
         """Take one frame and return the packets now complete; octets behind its own length are left out."""
@@ -131,23 +114,16 @@ class PacketExtractor:
                 self.rejected["bad_frame_length"] += 1
                 return []
             frame = frame[:length]
-        if self._options.fecf and not crc_matches(frame, CRC16_CCITT_FALSE, "big"):
+        if not frame_error_control.agrees(frame, self._options.fecf):
             self.rejected["bad_fecf"] += 1
             return []
-        believed = self._witnesses.hear(fields.scid, frame)
-        if believed is None:
-            self.rejected["wrong_scid"] += 1
-            return []
-        return [packet for each in believed for packet in self._open(each)]
+        return [packet for each in self._channels.believe(fields.scid, frame) for packet in self._open(each)]
 
     def flush(self) -> list[Packet]:
         """Return what was held back, and count the packets that were never completed."""
-        frames, strangers = self._witnesses.rest()
-        if strangers:
-            self.rejected["wrong_scid"] += strangers
-        packets = [packet for frame in frames for packet in self._open(frame)]
-        for channel in self._channels.values():
-            self._drop(channel)
+        packets = [packet for frame in self._channels.rest() for packet in self._open(frame)]
+        self._channels.drop()
+        self._drop_begun(None)
         return packets
 
     def _open(self, frame: bytes) -> list[Packet]:
@@ -160,7 +136,7 @@ class PacketExtractor:
             self.rejected["wrong_vcid"] += 1
             return []
         header: dict[str, HeaderValue] = {"scid": fields.scid, "vcid": fields.vcid, "map_id": fields.map_id}
-        begin, end = TRUNCATED_OCTETS, len(frame) - 2 * options.fecf
+        begin, end = TRUNCATED_OCTETS, len(frame) - frame_error_control.octets(options.fecf)
         count: int | None = None
         count_octets, bypass = 0, False
         if not fields.end_of_header:
@@ -180,25 +156,29 @@ class PacketExtractor:
             self.rejected["too_short"] += 1
             return []
         header["vc_frame_count"] = count
-        channel = self._channel(fields, count_octets, bypass=bypass)
-        unbroken = True
-        if channel.track is not None and count is not None:
-            if frame == channel.newest:
-                self.rejected["repeated_frame"] += 1
-                return []
-            channel.newest = frame
-            unbroken = channel.track.take(count) in ("next", "repeat", "first")
-        if not unbroken:
-            self._drop(channel)
+        # Expedited and sequence-controlled frames are counted apart.
+        channel = self._channels.channel(
+            (fields.scid, fields.vcid, bypass, count_octets),
+            {"scid": fields.scid, "vcid": fields.vcid},
+            1 << 8 * count_octets if count_octets else None,
+        )
+        verdict = None if channel is None else channel.take(frame, count)
+        if channel is None or verdict is None:
+            return []
+        if verdict not in ("next", "repeat", "late"):
+            channel.drop()
+            self._drop_begun(channel)
         data_header = DATA_HEADER.parse(frame[begin : begin + 1])
         header["protocol_id"] = data_header.protocol
         if data_header.protocol == IDLE:
             self.counted["idle_frames"] += 1
             return []
-        data = self._data(self._map(channel, fields.map_id), data_header, frame[begin + 1 : end])
+        data = self._data(channel, fields.map_id, verdict, data_header, frame[begin + 1 : end])
         return [Packet(packet, header) for packet in data]
 
-    def _data(self, channel: _Map, data_header: Any, data: bytes) -> list[bytes]:
+    def _data(
+        self, channel: VirtualChannel, map_id: int, verdict: Verdict, data_header: Any, data: bytes
+    ) -> list[bytes]:
         """Take a data field apart by its construction rules."""
         rules = data_header.rules
         if rules == STREAM:
@@ -209,68 +189,41 @@ class PacketExtractor:
                 return []
             pointer, data = int.from_bytes(data[:2], "big"), data[2:]
             if rules == SPANNING:
-                return channel.zone.feed(data, pointer, unbroken=True)
+                return channel.packets(data, pointer, verdict, map_id=map_id)
             # The pointer is the place of the SDU's last octet, if it ends here.
             ends = pointer != NO_PACKET_STARTS
             if ends and pointer >= len(data):
                 self.rejected["bad_pointer"] += 1
-                channel.begun = None
+                self._begun.pop((channel, map_id), None)
                 return []
-            return self._join(channel, data[: pointer + 1] if ends else data, rules == SDU_BEGINS, ends)
+            return self._join((channel, map_id), data[: pointer + 1] if ends else data, rules == SDU_BEGINS, ends)
         if rules != WHOLE:
-            return self._join(channel, data, rules == FIRST, rules == LAST)
+            return self._join((channel, map_id), data, rules == FIRST, rules == LAST)
         if data_header.protocol != PACKETS:
             return [data] if data else []
-        apart = PacketZone(self.rejected, self.counted, max_octets=self._options.max_packet_octets)
-        packets = apart.feed(data, 0, unbroken=False)
-        apart.drop()
-        return packets
+        return channel.packets_apart(data, 0)
 
-    def _join(self, channel: _Map, data: bytes, begins: bool, ends: bool) -> list[bytes]:
+    def _join(self, key: tuple[VirtualChannel, int], data: bytes, begins: bool, ends: bool) -> list[bytes]:
         """Put the pieces of an SDU together; one that lacks a piece is counted and forgotten."""
-        begun = channel.begun
+        begun = self._begun.pop(key, None)
         if begins:
             if begun is not None:
                 self.rejected["incomplete_packet"] += 1
             begun = bytearray()
-        channel.begun = None
         if begun is None or len(begun) + len(data) > MAX_FRAME_OCTETS:
             self.rejected["incomplete_packet"] += 1
             return []
         begun += data
         if ends:
             return [bytes(begun)]
-        channel.begun = begun
+        self._begun[key] = begun
         return []
 
-    def _drop(self, channel: _Channel) -> None:
-        for each in channel.maps.values():
-            each.zone.drop()
-            if each.begun is not None:
-                self.rejected["incomplete_packet"] += 1
-                each.begun = None
-
-    def _channel(self, fields: Any, count_octets: int, *, bypass: bool) -> _Channel:
-        # Expedited and sequence-controlled frames are counted apart (§4.1.2.11).
-        key = (fields.scid, fields.vcid, bypass, count_octets)
-        channel = self._channels.get(key)
-        if channel is None:
-            name = {"scid": fields.scid, "vcid": fields.vcid}
-            track = CounterTrack(name, 1 << 8 * count_octets) if count_octets else None
-            channel = self._channels[key] = _Channel(track)
-        return channel
-
-    def _map(self, channel: _Channel, map_id: int) -> _Map:
-        if map_id not in channel.maps:
-            channel.maps[map_id] = _Map(
-                PacketZone(
-                    self.rejected,
-                    self.counted,
-                    max_octets=self._options.max_packet_octets,
-                    no_packet_starts=NO_PACKET_STARTS,
-                )
-            )
-        return channel.maps[map_id]
+    def _drop_begun(self, channel: VirtualChannel | None) -> None:
+        """Forget the SDUs that were begun in a channel, or in all."""
+        for key in [key for key in self._begun if channel in (None, key[0])]:
+            del self._begun[key]
+            self.rejected["incomplete_packet"] += 1
 
 
 def build(
@@ -292,7 +245,7 @@ def build(
     if pointer is not None:
         field_octets += pointer.to_bytes(2, "big")
     body = vc_frame_count.to_bytes(count_octets, "big") + bytes(options.insert_zone_octets) + field_octets + data
-    length = HEADER_OCTETS + len(body) + 2 * options.fecf
+    length = HEADER_OCTETS + len(body) + frame_error_control.octets(options.fecf)
     first = HEADER.build(
         {
             "version": VERSION,
@@ -314,7 +267,7 @@ def build(
         }
     )
     frame: bytes = first + rest + body
-    return append_crc(frame, CRC16_CCITT_FALSE, "big") if options.fecf else frame
+    return frame_error_control.append(frame, options.fecf)
 
 
 _SMALL = bytes.fromhex("0001c0000003") + b"data" + bytes.fromhex("0001c0010001") + b"ab"
@@ -332,6 +285,13 @@ EXAMPLES: Final = (
         stream=build(299, 4, 9, _SMALL, Options(fecf=True), rules=WHOLE, pointer=None),
         packets=(_SMALL[:10], _SMALL[10:]),
         options={"fecf": True},
+    ),
+    Example(
+        name="error control of 32 bits",
+        source="made from CCSDS 732.1-B-2 §4.1, the CRC of 211.2-B-3 annex C",
+        stream=build(299, 4, 9, _SMALL, Options(fecf=32), rules=WHOLE, pointer=None),
+        packets=(_SMALL[:10], _SMALL[10:]),
+        options={"fecf": 32},
     ),
     Example(
         name="octets of the mission's own",

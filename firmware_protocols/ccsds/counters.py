@@ -5,7 +5,7 @@ more than a loss explains, was restarted; a jump that the next count does not co
 Some packets are made every n counts only (sub-sampled on board): such a cadence is given, or learnt from an
 unbroken rule of the steps and then said. Does not know whose counter it is: ``name`` is carried through.
 
-Source: CCSDS 132.0-B-3 §4.1.2.4 and §4.1.2.5 (8 bits), 732.0-B-4 §4.1.2.4 (24 or 28 bits), 133.0-B-2 §4.1.3.4.3
+Source: CCSDS 132.0-B-3 §4.1.2.5 and §4.1.2.6 (8 bits), 732.0-B-4 §4.1.2.4 (24 or 28 bits), 133.0-B-2 §4.1.3.4
 (14 bits); what a restart looks like is a rule of this house.
 """
 

@@ -11,7 +11,7 @@ application processes have spoken before. Where the two disagree the one is foll
 so a pointer that lies, or a length, costs one packet and not the rest. Zeros behind the last packet are fill, and
 six zero octets are never a header. Does not know which frame protocol it serves.
 
-Source: CCSDS 132.0-B-3 §4.1.2.7.6, §4.2.2.2; 732.0-B-4 §4.1.4.2, §4.2.2; packet lengths 133.0-B-2 §4.1.3.5.3 and
+Source: CCSDS 132.0-B-3 §4.1.2.7 and §4.3.2; 732.0-B-4 §4.1.4.2 and §4.3.2; packet lengths 133.0-B-2 §4.1.3.5 and
 133.1-B-3 §4.1.2. Which of pointer and length to believe is a rule of this house.
 """
 

@@ -8,7 +8,8 @@
 A code is described (no P-field is sent) or, with ``p_field``, describes itself. The CCSDS epoch is 1958-01-01 TAI;
 leap seconds are added only where ``tai_minus_utc_s`` says how many, for many clocks that name this epoch count UTC.
 
-Source: CCSDS 301.0-B-4 §3.2 (CUC), §3.3 (CDS), §3.5 (P-field). Knows integers only: no tick is lost in a float.
+Source: CCSDS 301.0-B-4 §3.2 (CUC) and §3.3 (CDS), each with its P-field. Knows integers only.
+No tick is lost in a float.
 """
 
 from __future__ import annotations

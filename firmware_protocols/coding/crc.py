@@ -45,6 +45,8 @@ CRC16_CC11XX = CrcModel("CRC-16/CMS", 16, 0x8005, 0xFFFF, False, 0x0000, 0xAEE7)
 CRC32_IEEE = CrcModel("CRC-32", 32, 0x04C11DB7, 0xFFFFFFFF, True, 0xFFFFFFFF, 0xCBF43926)
 CRC32C = CrcModel("CRC-32C", 32, 0x1EDC6F41, 0xFFFFFFFF, True, 0xFFFFFFFF, 0xE3069283)
 """Castagnoli's, behind CSP packets. Source: RFC 3720 §12.1."""
+CRC32_PROXIMITY_1 = CrcModel("CRC-32/PROXIMITY-1", 32, 0x00A00805, 0x00000000, False, 0x00000000, 0x51693C0C)
+"""CCSDS's own of 32 bits. Source: 211.2-B-3 annex C; the check value is this house's, no catalogue lists it."""
 
 MODELS = (
     CRC16_X25,
@@ -57,6 +59,7 @@ MODELS = (
     CRC16_CC11XX,
     CRC32_IEEE,
     CRC32C,
+    CRC32_PROXIMITY_1,
 )
 
 

@@ -240,7 +240,7 @@ def _generator(code: ReedSolomon) -> NDArray[np.int64]:
 
 
 CCSDS_RS_223 = ReedSolomon(0x187, 112, 11, 32)
-"""RS(255,223) in the conventional basis. Source: CCSDS 131.0-B-3 §4.3."""
+"""RS(255,223) in the conventional basis. Source: CCSDS 131.0-B-3 §4."""
 CCSDS_RS_223_DUAL = ReedSolomon(0x187, 112, 11, 32, dual_basis=True)
 CCSDS_RS_239 = ReedSolomon(0x187, 120, 11, 16)
 """RS(255,239), E = 8."""

@@ -114,7 +114,7 @@ def shift_register_bits(taps: int, length: int, seed: int, count: int) -> NDArra
 def _sequence_octets(name: str, octets: int) -> bytes:
     if name == "ccsds":
         # h(x) = x^8 + x^7 + x^5 + x^3 + 1, all ones at the start; the recurrence is
-        # a[n+8] = a[n+7] + a[n+5] + a[n+3] + a[n]. Source: CCSDS 131.0-B-3 §10.4.
+        # a[n+8] = a[n+7] + a[n+5] + a[n+3] + a[n]. Source: CCSDS 131.0-B-3 §10.
         bits = shift_register_bits(0b1010_1001, 8, 0xFF, 8 * octets)
         return np.packbits(bits).tobytes()
     if name == "pn9":
