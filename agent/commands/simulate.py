@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from agent.simulator.scenario import Scenario
 
-SUMMARY = "play the transmitter's side: simulated satellites on an rtl_tcp server and on a serial port"
+SUMMARY = "play the transmitter's side, faults included; with --judge together with an agent, and judge it"
 
 DESCRIPTION = """\
 Play a scenario: simulated satellites send frames built from their own satellite files, modulated into IQ that an
@@ -22,7 +22,13 @@ rtl_tcp server on loopback serves, or as KISS octets on a pseudo-terminal that l
 SCENARIO is a file, or the name of a shipped one (`demo`). When everything is served, one line of JSON on
 standard output says where: hosts, ports, the serial port's path. At the end another one counts what was sent.
 Ctrl-C ends it. With --record the scenario is written into a file instead, faster than it would be played.
+
+With --judge an agent runs with the scenario (`gsagent run` with a station file made for it, and a broker), a client
+writes down what is published, and in the end the ledger is printed: frames sent, archived and published, alarms
+expected and raised, and the verdict. Faults of the agent's clock, elements, broker and disk are played only then.
 """
+
+MAX_SPEED = 10_000.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +54,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " .wav .cu8 .cs16 .cf32 .sigmf-data (the first SDR), or .kss (the TNCs)",
     )
     parser.add_argument("--check", action="store_true", help="only check the scenario")
+    parser.add_argument(
+        "--judge",
+        action="store_true",
+        help="run an agent with it and print the ledger; exit code 1 when it is faulty",
+    )
+    parser.add_argument("--json", action="store_true", help="with --judge: the ledger as one line of JSON")
+    parser.add_argument("--log", metavar="FILE", help="with --judge: where the agent's log goes")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="play N times as fast as real time (with --judge the agent too)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,10 +93,54 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.record is not None:
         return _record(scenario, arguments.record, arguments.seconds)
+    if not 0.1 <= arguments.speed <= MAX_SPEED:
+        raise ConfigError(f"--speed is between 0.1 and {MAX_SPEED}")
+    pace = _set_pace(arguments.speed)
+    if arguments.judge:
+        return _judge(scenario, arguments, pace)
     # All that matters is closed by then, and the interpreter's last collection takes up to a second.
     atexit.register(gc.freeze)
     asyncio.run(_play(scenario, ports, arguments.seconds, arguments.follow_stdin))
     return 0
+
+
+def _set_pace(speed: float) -> tuple[int, int, float]:
+    """Let this process's time go faster; returns how it runs."""
+    import tempfile
+    import time
+    from pathlib import Path
+
+    pace = time.monotonic_ns(), time.time_ns(), speed
+    if speed != 1.0:
+        from agent.simulator.surroundings import StationClock
+        from agent.simulator.warp import Warp
+
+        with tempfile.TemporaryDirectory(prefix="gsagent-clock-") as folder:
+            Warp(StationClock(Path(folder) / "clock", *pace).path).install()
+    return pace
+
+
+def _judge(scenario: Scenario, arguments: argparse.Namespace, pace: tuple[int, int, float]) -> int:
+    import asyncio
+    from pathlib import Path
+
+    from agent.commands.judging import Pace, judge
+    from agent.commands.ledger_text import Progress, ledger_text
+    from agent.errors import ConfigError
+
+    seconds = arguments.seconds or scenario.file.seconds
+    if seconds is None:
+        raise ConfigError(
+            f"scenario {scenario.name} has no end", mend="--seconds S, or `seconds` at the beginning of its file"
+        )
+    log = Path(arguments.log) if arguments.log else None
+    with Progress(scenario.name, seconds) as progress:
+        trial = asyncio.run(judge(scenario, seconds, tell=progress.tell, pace=Pace(*pace), log=log))
+    if arguments.json:
+        _say(trial.ledger.as_dict() | {"scenario": scenario.name, **trial.figures()})
+    else:
+        print(ledger_text(scenario, trial))
+    return 0 if trial.good else 1
 
 
 def _record(scenario: Scenario, path: str, seconds: float | None) -> int:

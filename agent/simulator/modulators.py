@@ -90,6 +90,13 @@ class QpskOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     offset: bool = False
 
 
+class OqpskOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Offset QPSK: Q half a symbol behind I, the first bit of a pair on I; the baud rate is that of symbols."""
+
+    pulse: Literal["rrc", "rect"] = "rrc"
+    rolloff: Annotated[float, Meta(gt=0, le=1)] = 0.35
+
+
 class AfskOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Two tones, a one ``deviation_hz`` above ``af_carrier_hz``; on IQ they modulate an FM carrier."""
 
@@ -114,6 +121,7 @@ OPTIONS: Final[dict[str, type[Struct]]] = {
     "fsk": FskOptions,
     "bpsk": BpskOptions,
     "qpsk": QpskOptions,
+    "oqpsk": OqpskOptions,
     "afsk": AfskOptions,
     "pm": PmOptions,
 }
@@ -152,6 +160,9 @@ def modulate(modulation: str, bits: Bits, baudrate_bd: float, options: Mapping[s
             return _bpsk(bits, baudrate_bd, chosen)
         case QpskOptions():
             return _qpsk(bits, baudrate_bd, chosen)
+        case OqpskOptions():
+            offset = QpskOptions(pulse=chosen.pulse, rolloff=chosen.rolloff, offset=True)
+            return _qpsk(bits, baudrate_bd, offset)
         case AfskOptions():
             return _afsk(bits, baudrate_bd, chosen)
         case PmOptions():

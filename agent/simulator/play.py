@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from agent.errors import AgentError
+from agent.orbit.elements import MeanElements
 from agent.orbit.omm import to_message
 from agent.simulator.air import Air
 from agent.simulator.bursts import make_burst
@@ -49,8 +50,7 @@ class Playing:
 
     ``transmitted`` counts frames by transmitter, ``faults`` those that happened. ``ports`` overrules where SDRs
     listen; ``sent`` is told the time, the transmitter and the octets of every frame, ``impersonated`` those that
-    somebody else sent in its place; ``happened`` of every fault that begins (true) and ends. ``surroundings`` is
-    what the agent stands on, where one runs with the scenario.
+    somebody else sent in its place; ``happened`` of every fault that begins (true) and ends.
 
     The scene's clock begins when the hardware does, the play when ``play`` is called.
     """
@@ -63,13 +63,13 @@ class Playing:
         sent: Callable[[float, str, bytes], None] | None = None,
         impersonated: Callable[[float, str, bytes], None] | None = None,
         happened: Callable[[Fault, bool], None] | None = None,
-        surroundings: Surroundings | None = None,
     ) -> None:
         self.scenario = scenario
         self._sent = sent
         self._impersonated = impersonated
         self._happened = happened
-        self._surroundings = surroundings
+        self._surroundings: Surroundings | None = None
+        self._prepared: dict[Fault, AsyncExitStack] = {}
         self.transmitted: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self._airs: dict[str, Air] = {}
@@ -156,6 +156,21 @@ class Playing:
             except asyncio.CancelledError:
                 if not limit.expired():
                     raise
+
+    def elements(self) -> list[MeanElements]:
+        """List the sets by which the scenario's satellites fly."""
+        return list(self._sky.elements.values()) if self._sky is not None else []
+
+    def surround(self, surroundings: Surroundings) -> None:
+        """Say what an agent stands on that runs with the scenario."""
+        self._surroundings = surroundings
+
+    async def prepare(self) -> None:
+        """Do what is wrong with the elements from the beginning: an agent that starts now finds it so."""
+        for fault in self.faults_to_play():
+            if fault.at_s == 0 and KINDS[fault.kind].victim == "elements":
+                self._prepared[fault] = AsyncExitStack()
+                await self._prepared[fault].enter_async_context(KINDS[fault.kind].happen(self, fault))
 
     def faults_to_play(self) -> list[Fault]:
         """List the faults that can happen here: those of an agent's surroundings only where there is an agent."""
@@ -330,8 +345,10 @@ class Playing:
 
     async def _break(self, fault: Fault) -> None:
         await self.until(fault.at_s)
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(KINDS[fault.kind].happen(self, fault))
+        prepared = self._prepared.pop(fault, None)
+        async with prepared or AsyncExitStack() as stack:
+            if prepared is None:
+                await stack.enter_async_context(KINDS[fault.kind].happen(self, fault))
             self.faults[fault.kind] += 1
             if self._happened is not None:
                 self._happened(fault, True)

@@ -12,7 +12,7 @@ import selectors
 import struct
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agent.simulator.surroundings import OFFSET_AT, PAGE, SYNCHRONISED_AT
 
@@ -39,7 +39,7 @@ class Warp:
         offset_ns: int = struct.unpack_from("<q", self._page, OFFSET_AT)[0]
         return self._utc_0_ns + self.monotonic_ns() - self._monotonic_0_ns + offset_ns
 
-    def clock_state(self) -> str:
+    def clock_state(self) -> Literal["synchronised", "not_synchronised"]:
         """Say what the kernel would."""
         good = struct.unpack_from("<q", self._page, SYNCHRONISED_AT)[0]
         return "synchronised" if good else "not_synchronised"

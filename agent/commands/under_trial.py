@@ -1,0 +1,29 @@
+"""``python -m agent.commands.under_trial PAGE PARENT ARGUMENTS…``: ``gsagent ARGUMENTS…`` by the clock of a trial.
+
+Binds its life to whoever judges it, lives by the time that the clock page says, and is otherwise the agent that an
+operator runs. Used by ``gsagent simulate --judge`` only.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def main(page: str, parent: str, arguments: list[str]) -> int:
+    """Run the command line in another time."""
+    from agent.simulator.tied import tie
+    from agent.simulator.warp import Warp
+
+    tie(int(parent))
+    warp = Warp(Path(page))
+    warp.install()
+    from agent.__main__ import main as command_line
+    from agent.runtime import host
+
+    host.clock_state = warp.clock_state
+    return command_line(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
