@@ -21,8 +21,10 @@ from agent.records import Trace
 SAMPLES_PER_SYMBOL = 4
 HOP_SYMBOLS = 16
 _HOP = SAMPLES_PER_SYMBOL * HOP_SYMBOLS
-_TAPS_HALF = 4
-_BANK = filters.polyphase_bank(filters.lowpass_pulse(0.42, float(_TAPS_HALF), 40.0), _TAPS_HALF)
+INTERPOLATION_HALF = 4
+INTERPOLATION_BANK = filters.polyphase_bank(
+    filters.lowpass_pulse(0.42, float(INTERPOLATION_HALF), 40.0), INTERPOLATION_HALF
+)
 
 
 @lru_cache(maxsize=16)
@@ -123,11 +125,18 @@ class ClockRecovery:
         symbols = np.empty((self._buffer.shape[0], room), dtype=np.float32)
         positions = np.empty(room)
         count = kernels.take_symbols(
-            self._buffer, self._origin, self._track, self._track_hop, self._taken, _BANK, symbols, positions
+            self._buffer,
+            self._origin,
+            self._track,
+            self._track_hop,
+            self._taken,
+            INTERPOLATION_BANK,
+            symbols,
+            positions,
         )
         self._track_hop += hops
         self._track = self._track[hops:].copy()
-        keep = self._track_hop * _HOP - 2 * _TAPS_HALF - self._origin
+        keep = self._track_hop * _HOP - 2 * INTERPOLATION_HALF - self._origin
         if keep > 0:
             self._buffer = self._buffer[:, keep:].copy()
             self._origin += keep

@@ -110,6 +110,21 @@ class Chain(Protocol):
         ...
 
 
+class Several:
+    """Chains side by side of one stream, each with symbol streams of its own."""
+
+    def __init__(self, chains: tuple[Chain, ...]) -> None:
+        self._chains = chains
+
+    def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
+        """Take samples whole; with ``last`` give all that is still inside."""
+        return [block for chain in self._chains for block in chain.feed(samples, last=last)]
+
+    def traces(self) -> list[Trace]:
+        """Show the stages of all."""
+        return [trace for chain in self._chains for trace in chain.traces()]
+
+
 class Streaming:
     """Drive a chain hop by hop, and begin a new one behind every gap and every hop of silence."""
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from agent import dsp
 from agent.records import AudioBlock, IqBlock, SymbolBlock
+from agent.simulator import modulators
 from firmware_protocols import ax25
 from tests.benchmarks import waveforms as air
 
@@ -221,7 +222,33 @@ def test_pm_without_a_subcarrier_is_manchester_at_right_angles_to_the_carrier() 
     assert frames(demodulate("pm", 2400.0, samples)) == {frame}
 
 
-CASES = ("gfsk-iq", "gfsk-audio", "bpsk-iq", "bpsk-audio", "afsk-audio", "qpsk-iq", "pm-iq")
+@pytest.mark.parametrize("pulse", ["rrc", "rect"])
+@pytest.mark.parametrize("offset_hz", [-1100.0, 0.0, 600.0])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_oqpsk_frames_come_out_whichever_rail_is_first(pulse: str, offset_hz: float, mirrored: bool) -> None:
+    burst, frame = oqpsk_burst(pulse)
+    sent = air.Transmission(air.with_gaps([np.conj(burst) if mirrored else burst], 0.3), (frame,), 1.0, 4800.0)
+    samples = air.shifted(air.noisy_iq(sent, 12.0, rng()), offset_hz)
+    blocks = demodulate("oqpsk", 2400.0, samples)
+    assert frames(blocks) == {frame}
+    assert {one.baudrate_bd for one in blocks} == {4800.0}
+
+
+def oqpsk_burst(pulse: str) -> tuple[NDArray[Any], bytes]:
+    frame = air.random_frames(1, rng())[0]
+    bits = air.ax25_bits(frame, 150, scrambled=True)
+    return modulators.modulate("oqpsk", bits, 2400.0, {"pulse": pulse}).sampled(air.RATE_HZ), frame
+
+
+def test_an_oqpsk_carrier_that_drifts_is_followed() -> None:
+    burst, frame = oqpsk_burst("rrc")
+    sent = air.Transmission(air.with_gaps([burst], 0.3), (frame,), 1.0, 4800.0)
+    assert frames(demodulate("oqpsk", 2400.0, air.shifted(air.noisy_iq(sent, 15.0, rng()), -500.0, 20.0))) == {
+        frame
+    }
+
+
+CASES = ("gfsk-iq", "gfsk-audio", "bpsk-iq", "bpsk-audio", "afsk-audio", "qpsk-iq", "oqpsk-iq", "pm-iq")
 
 
 def case(name: str) -> tuple[str, float, dict[str, Any], NDArray[Any]]:
@@ -233,6 +260,9 @@ def case(name: str) -> tuple[str, float, dict[str, Any], NDArray[Any]]:
         return "bpsk", 1200.0, {}, air.noisy_iq(air.bpsk_bursts(1, rng()), QUIET_DB, rng())
     if name == "bpsk-audio":
         return "bpsk", 1200.0, {}, air.shifted(air.bpsk_bursts(1, rng()).samples, 1500.0).real
+    if name == "oqpsk-iq":
+        sent = air.Transmission(air.with_gaps([oqpsk_burst("rrc")[0]], 0.3), (), 1.0, 4800.0)
+        return "oqpsk", 2400.0, {}, air.noisy_iq(sent, QUIET_DB, rng())
     if name in ("qpsk-iq", "pm-iq"):
         bits = air.ax25_bits(air.random_frames(1, rng())[0], 150, scrambled=True)[:-1]
         bits = bits[: len(bits) // 2 * 2]
@@ -328,7 +358,7 @@ def test_time_of_symbols_is_that_of_the_signal(gfsk: air.Transmission) -> None:
 
 
 def test_names_and_options_are_refused_by_name() -> None:
-    assert set(dsp.modulation_names()) >= {"fsk", "afsk", "bpsk", "qpsk", "pm"}
+    assert set(dsp.modulation_names()) >= {"fsk", "afsk", "bpsk", "qpsk", "oqpsk", "pm"}
     with pytest.raises(LookupError, match="fks"):
         dsp.load("fks")
     with pytest.raises(ValueError, match="deviaton_hz"):

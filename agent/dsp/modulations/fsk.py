@@ -13,8 +13,8 @@ from __future__ import annotations
 import msgspec
 
 from agent.dsp.frequency_shift import AudioReceiver, Receiver
-from agent.dsp.sampling import Chain, Intake, Look, Planar, Signal, Streaming
-from agent.records import AudioBlock, IqBlock, SymbolBlock, Trace
+from agent.dsp.sampling import Chain, Intake, Look, Several, Signal, Streaming
+from agent.records import AudioBlock, IqBlock, SymbolBlock
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,21 +32,6 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 _SLOW_BD = 6000.0
 _WIDEST_DEVIATION_HZ = 5000.0
 _WIDE_SEARCH_HZ = 2000.0
-
-
-class _Several:
-    """Receivers of one stream of IQ, each with streams of its own."""
-
-    def __init__(self, receivers: tuple[Receiver, ...]) -> None:
-        self._receivers = receivers
-
-    def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
-        """Take samples whole; with ``last`` give all that is still inside."""
-        return [block for receiver in self._receivers for block in receiver.feed(samples, last=last)]
-
-    def traces(self) -> list[Trace]:
-        """Show the stages of all."""
-        return [trace for receiver in self._receivers for trace in receiver.traces()]
 
 
 def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
@@ -86,7 +71,7 @@ class Demodulator:
                 first_stream=2,
                 start_utc_ns=start_utc_ns,
             )
-            return _Several((usual, wide))
+            return Several((usual, wide))
 
         self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin)
 
