@@ -444,11 +444,15 @@ class Broker(Definition, frozen=True):
 
 
 class Archive(Definition, frozen=True):
-    """Where every frame is kept before anything is published."""
+    """Where every frame is kept before anything is published.
+
+    ``idle_commit_interval_s`` holds while every satellite is known to be below the horizon.
+    """
 
     directory: str = "var/archive"
     max_mb: Annotated[int, Meta(ge=16)] = 2048
     commit_interval_s: Annotated[float, Meta(ge=0.01, le=10)] = 0.25
+    idle_commit_interval_s: Annotated[float, Meta(ge=0.01, le=60)] = 5.0
 
 
 class Passes(Definition, frozen=True):
