@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -116,6 +116,10 @@ class Trial:
         }
 
 
+class _AgentEnded(Exception):
+    """The agent is gone before it was told to end."""
+
+
 class Pace(NamedTuple):
     """How the trial's time runs: the world's clocks at one moment, and how much faster it goes from there."""
 
@@ -176,7 +180,7 @@ async def judge(
                     started_s = time.monotonic() - began_s
                     await asyncio.sleep(STEADY_S)
                     say(f"the play begins: {seconds:g} s")
-                    await playing.play(seconds=seconds)
+                    await _while_it_lives(playing.play(seconds=seconds), agent)
                     say("what is on its way arrives")
                     with contextlib.suppress(TimeoutError):
                         await _until(_settled(books), SETTLE_S, agent)
@@ -215,11 +219,25 @@ def _settled(books: Books) -> Callable[[], bool]:
     return settled
 
 
+async def _while_it_lives(work: Coroutine[Any, Any, None], agent: asyncio.subprocess.Process) -> None:
+    """Do work unless the agent ends."""
+    working, ending = asyncio.create_task(work), asyncio.create_task(agent.wait())
+    try:
+        await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if ending.done() and not working.done():
+            raise _AgentEnded
+        await working
+    finally:
+        for task in (working, ending):
+            task.cancel()
+        await asyncio.gather(working, ending, return_exceptions=True)
+
+
 async def _until(condition: Callable[[], bool], seconds: float, agent: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             if agent.returncode is not None:
-                raise AgentError(f"the agent ended with exit code {agent.returncode}")
+                raise _AgentEnded
             await asyncio.sleep(0.05)
 
 
@@ -234,12 +252,13 @@ async def _observing(port: int, observer: Observer) -> AsyncIterator[None]:
                 payload = message.payload if isinstance(message.payload, bytes) else b""
                 observer.see(str(message.topic), payload)
 
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(watch(), name="observer")
-            try:
-                yield
-            finally:
-                watching.cancel()
+        watching = asyncio.create_task(watch(), name="observer")
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
 
 
 @contextlib.asynccontextmanager
@@ -257,8 +276,16 @@ async def _agent(folder: Path, station: Path, log: Path | None) -> AsyncIterator
         )
     try:
         yield process
+    except _AgentEnded:
+        last = await asyncio.to_thread(_last_line, Path(words.name))
+        raise AgentError(f"the agent ended by itself (exit code {process.returncode}): {last}") from None
     finally:
         await _end(process)
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip("| +-")]
+    return lines[-1].strip("| ") if lines else "it said nothing"
 
 
 async def _end(process: asyncio.subprocess.Process) -> int:

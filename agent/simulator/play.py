@@ -156,6 +156,12 @@ class Playing:
             except asyncio.CancelledError:
                 if not limit.expired():
                     raise
+            except BaseExceptionGroup as group:
+                # What cannot be played is one thing, in its own words; anything else is an error of ours.
+                first = group.exceptions[0]
+                if len(group.exceptions) == 1 and isinstance(first, AgentError):
+                    raise first from None
+                raise
 
     def elements(self) -> list[MeanElements]:
         """List the sets by which the scenario's satellites fly."""
