@@ -94,14 +94,15 @@ def known_fields() -> tuple[str, ...]:
 
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-\"' ]+?)\s*\]\]?\s*(?:#.*)?$")
+_OPENS = re.compile(r"([A-Za-z0-9_\-]+)\s*=\s*\[\s*(?:#.*)?$")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_\-]+|\"[^\"]*\")\s*(?:\.|=)")
 
 
 def locate(text: str, place: str) -> int | None:
     """Find the line of ``a[0].b`` in TOML text: the key's own line, else that of the nearest table around it.
 
-    Follows headers and key lines only, which is how these files are written; an inline table is found by the
-    line it starts on.
+    Follows headers, key lines and arrays of inline tables with one table a line, which is how these files are
+    written; any other inline table is found by the line it starts on.
     """
     if not place:
         return None
@@ -109,7 +110,11 @@ def locate(text: str, place: str) -> int | None:
     found: dict[str, int] = {}
     counts: dict[str, int] = {}
     table = ""
+    arrays: list[tuple[str, int]] = []
     for number, line in enumerate(text.splitlines(), 1):
+        if arrays:
+            _follow_array(line, number, arrays, found)
+            continue
         header = _HEADER.match(line)
         if header:
             table = _table_path(header[2], header[1] == "[[", counts)
@@ -117,7 +122,10 @@ def locate(text: str, place: str) -> int | None:
             continue
         key = _KEY.match(line)
         if key:
-            found.setdefault(f"{table}.{key[1]}" if table else key[1], number)
+            path = f"{table}.{key[1]}" if table else key[1]
+            found.setdefault(path, number)
+            if _OPENS.search(line):
+                arrays.append((path, 0))
     for length in range(len(wanted), 0, -1):
         candidate = ""
         for part in wanted[:length]:
@@ -125,6 +133,21 @@ def locate(text: str, place: str) -> int | None:
         if candidate in found:
             return found[candidate]
     return None
+
+
+def _follow_array(line: str, number: int, arrays: list[tuple[str, int]], found: dict[str, int]) -> None:
+    """Count the inline tables of the innermost open array, and the arrays that open and close in it."""
+    path, count = arrays[-1]
+    begin = line.lstrip()[:1]
+    if begin == "]":
+        arrays.pop()
+    elif begin == "{":
+        element = f"{path}[{count}]"
+        arrays[-1] = (path, count + 1)
+        found.setdefault(element, number)
+        opened = _OPENS.search(line)
+        if opened:
+            arrays.append((f"{element}.{opened[1]}", 0))
 
 
 def _table_path(header: str, is_array: bool, counts: dict[str, int]) -> str:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent import definitions, dsp
 from agent.errors import DecodeError
@@ -437,15 +438,33 @@ def _known(value: float | None) -> float | None:
 
 
 def check_downlink(downlink: definitions.Downlink) -> None:
-    """Check that modem, framing and extractors exist and take these options; raises ``ValueError``/``LookupError``.
+    """Check that modem, framing and extractors exist and take their options; raises what is first wrong."""
+    for _, problem in downlink_problems(downlink):
+        raise problem
+
+
+def downlink_problems(downlink: definitions.Downlink) -> Iterator[tuple[str, ValueError | LookupError]]:
+    """Yield what is wrong with a downlink's chain and where: modem, framing and extractors.
 
     Makes each of them once, since that is what will be done with them.
     """
-    bandwidth_hz = dsp.channel_bandwidth_hz(downlink.modulation, downlink.baudrate_bd, downlink.modulation_options)
-    sample_rate_hz = max(8 * downlink.baudrate_bd, bandwidth_hz)
-    dsp.make_demodulator(
-        downlink.modulation, downlink.baudrate_bd, downlink.modulation_options, "iq", sample_rate_hz
-    )
-    interface.make_deframer(downlink.framing.protocol, downlink.framing.options)
-    for choice in downlink.extract:
-        interface.make_extractor(choice.protocol, choice.options)
+    modem = downlink.modulation, downlink.baudrate_bd, downlink.modulation_options
+    checks: list[tuple[str, Callable[[], object]]] = [
+        ("modulation", lambda: dsp.load(downlink.modulation)),
+        ("modulation_options", lambda: dsp.make_demodulator(*modem, "iq", _check_rate_hz(*modem))),
+        ("framing", lambda: interface.make_deframer(downlink.framing.protocol, downlink.framing.options)),
+    ]
+    for index, choice in enumerate(downlink.extract):
+        checks.append((f"extract[{index}]", partial(interface.make_extractor, choice.protocol, choice.options)))
+    for place, check in checks:
+        try:
+            check()
+        except (ValueError, LookupError) as exc:
+            yield "baudrate_bd" if str(exc).startswith("baudrate_bd") else place, exc
+            if place == "modulation":
+                return
+
+
+def _check_rate_hz(modulation: str, baudrate_bd: float, options: Mapping[str, Any]) -> float:
+    """Return a sample rate that a downlink's channel of IQ may have."""
+    return max(8 * baudrate_bd, dsp.channel_bandwidth_hz(modulation, baudrate_bd, options))

@@ -127,7 +127,7 @@ def check_satellite_file(path: Path, tables: dict[str, Any], text: str) -> tuple
 
 def satellite_problems(satellite: Satellite) -> Iterator[tuple[str, ConfigError]]:
     """Yield what the schema cannot see: place in the file, and what is wrong."""
-    from agent.downlink import check_downlink
+    from agent.downlink import downlink_problems
     from agent.health.limits import LimitSet
     from agent.telemetry.decoder import Decoder, PacketDecoder
 
@@ -137,23 +137,21 @@ def satellite_problems(satellite: Satellite) -> Iterator[tuple[str, ConfigError]
         if downlink.name in seen:
             yield f"{place}.name", ConfigError(f"two downlinks are called {downlink.name!r}")
         seen.add(downlink.name)
-        try:
-            check_downlink(downlink)
-        except (ValueError, LookupError) as exc:
-            yield place, ConfigError(str(exc))
+        for where, problem in downlink_problems(downlink):
+            yield f"{place}.{where}", ConfigError(str(problem).removeprefix("baudrate_bd: "))
     sound = True
     for index, packet in enumerate(satellite.packets):
-        problem = complaint_of(partial(PacketDecoder, packet, f"packet[{index}]"))
-        if problem is not None:
+        complaint = complaint_of(partial(PacketDecoder, packet, f"packet[{index}]"))
+        if complaint is not None:
             sound = False
-            yield problem
+            yield complaint
     if not sound:
         return
     for check in (Decoder, LimitSet):
-        problem = complaint_of(partial(check, satellite))
-        if problem is not None:
+        complaint = complaint_of(partial(check, satellite))
+        if complaint is not None:
             sound = False
-            yield problem
+            yield complaint
     for index, example in enumerate(satellite.examples if sound else ()):
         yield from example_problems(satellite, example, f"example[{index}]")
 
