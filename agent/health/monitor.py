@@ -228,6 +228,19 @@ class Monitor:
             self._resume_stale(alarm)
         return tuple(open_)
 
+    def continue_from(self, other: Monitor) -> None:
+        """Go on where another monitor is: what is the same keeps all it remembers, what is not its alarms."""
+        alarms = other.active_alarms()
+        self.restore(alarms)
+        same = {
+            slug
+            for slug, state in self._states.items()
+            if slug in other._states and other._states[slug].satellite == state.satellite
+        }
+        self._states.update((slug, other._states[slug]) for slug in same)
+        self._alarms.adopt(other._alarms, {STATION, *same})
+        self._dropped += [one for one in alarms if one.state == "pending" and one.satellite not in same]
+
     # -- inside --------------------------------------------------------------------------------------------
 
     def _resume(self, alarm: Alarm) -> None:
