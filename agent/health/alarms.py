@@ -256,6 +256,12 @@ class AlarmBook:
             )
         return [instance.shown for instance in self._instances.values()], dropped
 
+    def adopt(self, other: AlarmBook, satellites: Collection[str]) -> None:
+        """Take over another book's alarms of some satellites whole, with shelving and who acknowledged them."""
+        self._instances.update(
+            (key, instance) for key, instance in other._instances.items() if key[0] in satellites
+        )
+
     # -- inside --------------------------------------------------------------------------------------------
 
     def _find(self, satellite: str, parameter: str, alarm_id: str) -> _Instance:
