@@ -9,7 +9,7 @@ Source: ANSI/ISA-18.2-2016 §5.2 (alarm state model), with the names of Yamcs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from agent.errors import AgentError
