@@ -71,15 +71,33 @@ def _always(**table: Any) -> Callable[[Options], Table]:
     return lambda _: dict(table)
 
 
+def _carrier(**table: Any) -> Callable[[Options], Table]:
+    """Make the reader of a modem that looks for its carrier; the option names are this project's own."""
+    return _numbers("carrier_hz", "search_hz", **table)
+
+
+def _numbers(*names: str, **table: Any) -> Callable[[Options], Table]:
+    def read(options: Options) -> Table:
+        found = {name: _number(options, name) for name in names}
+        return table | {name: value for name, value in found.items() if value is not None}
+
+    return read
+
+
 MODULATIONS: dict[str, tuple[str, Callable[[Options], Table]]] = {
     "fsk": ("fsk", _fsk),
     "fsk subaudio": ("fsk", _fsk),
     "afsk": ("afsk", _afsk),
-    "bpsk": ("bpsk", _always()),
-    "bpsk manchester": ("bpsk", _always(manchester=True)),
-    "dbpsk": ("bpsk", _always(differential=True)),
-    "dbpsk manchester": ("bpsk", _always(differential=True, manchester=True)),
+    "bpsk": ("bpsk", _carrier()),
+    "bpsk manchester": ("bpsk", _carrier(manchester=True)),
+    "dbpsk": ("bpsk", _carrier(differential=True)),
+    "dbpsk manchester": ("bpsk", _carrier(differential=True, manchester=True)),
+    "qpsk": ("qpsk", _carrier()),
+    "oqpsk": ("oqpsk", _carrier()),
+    "pm": ("pm", _numbers("subcarrier_hz", "search_hz")),
+    "pm manchester": ("pm", _numbers("subcarrier_hz", "search_hz", manchester=True)),
 }
+"""SatYAML's name of a modulation, or one it lacks → the modem and its options."""
 
 FRAMINGS: dict[str, tuple[str, Callable[[Options], Table]]] = {
     "AX.25": ("ax25", _always()),
