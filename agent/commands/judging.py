@@ -145,6 +145,10 @@ async def judge(
     from agent.simulator.proxy import Link
     from agent.simulator.surroundings import ElementFile, FaultyDisk, StationClock, Surroundings
 
+    loop, this = asyncio.get_running_loop(), asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if this is not None:
+            loop.add_signal_handler(number, this.cancel)
     faults = scenario.file.faults
     books = Books(seconds, faults, allowed=scenario.file.alarms)
     books.published = {name: [] for name in DESTINATIONS}

@@ -126,7 +126,7 @@ def _judge(scenario: Scenario, arguments: argparse.Namespace, pace: tuple[int, i
 
     from agent.commands.judging import Pace, judge
     from agent.commands.ledger_text import Progress, ledger_text
-    from agent.errors import ConfigError
+    from agent.errors import AgentError, ConfigError
 
     seconds = arguments.seconds or scenario.file.seconds
     if seconds is None:
@@ -135,7 +135,10 @@ def _judge(scenario: Scenario, arguments: argparse.Namespace, pace: tuple[int, i
         )
     log = Path(arguments.log) if arguments.log else None
     with Progress(scenario.name, seconds) as progress:
-        trial = asyncio.run(judge(scenario, seconds, tell=progress.tell, pace=Pace(*pace), log=log))
+        try:
+            trial = asyncio.run(judge(scenario, seconds, tell=progress.tell, pace=Pace(*pace), log=log))
+        except asyncio.CancelledError:
+            raise AgentError(f"scenario {scenario.name} was told to end before it was over: no verdict") from None
     if arguments.json:
         _say(trial.ledger.as_dict() | {"scenario": scenario.name, **trial.figures()})
     else:
