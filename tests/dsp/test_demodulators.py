@@ -210,7 +210,10 @@ def test_pm_subcarrier_is_heard_beside_a_residual_carrier_off_its_place() -> Non
     phase = 1.0 * data * np.sin(2.0 * np.pi * 18_000.0 / air.RATE_HZ * np.arange(len(data)))
     sent = air.Transmission(air.with_gaps([np.exp(1j * phase)], 0.2), (frame,), 1.0, 2000.0)
     samples = air.shifted(air.noisy_iq(sent, 20.0, rng()), 321.0, 50.0)
-    assert frames(demodulate("pm", 2000.0, samples, options={"subcarrier_hz": 18_000.0})) == {frame}
+    blocks = demodulate("pm", 2000.0, samples, options={"subcarrier_hz": 18_000.0})
+    assert frames(blocks) == {frame}
+    middle = blocks[len(blocks) // 2]
+    assert middle.frequency_offset_hz == pytest.approx(321.0 + 50.0 * middle.start_utc_ns * 1e-9, abs=10.0)
 
 
 def test_pm_without_a_subcarrier_is_manchester_at_right_angles_to_the_carrier() -> None:
@@ -219,7 +222,10 @@ def test_pm_without_a_subcarrier_is_manchester_at_right_angles_to_the_carrier() 
     data = air.held(np.stack((bits, 1 - bits), axis=1).ravel(), 4800.0, air.RATE_HZ)
     sent = air.Transmission(air.with_gaps([np.exp(1.1j * data)], 0.2), (frame,), 1.0, 2400.0)
     samples = air.shifted(air.noisy_iq(sent, 20.0, rng()), -432.0)
-    assert frames(demodulate("pm", 2400.0, samples)) == {frame}
+    blocks = demodulate("pm", 2400.0, samples)
+    assert frames(blocks) == {frame}
+    assert max(one.snr_db or -99.0 for one in blocks) == pytest.approx(20.0 - 1.0, abs=3.0)
+    assert blocks[len(blocks) // 2].frequency_offset_hz == pytest.approx(-432.0, abs=5.0)
 
 
 @pytest.mark.parametrize("pulse", ["rrc", "rect"])

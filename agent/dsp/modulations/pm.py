@@ -11,6 +11,7 @@ what stands at right angles to it is the subcarrier, an ordinary BPSK signal on 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import msgspec
@@ -28,8 +29,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """What ``modulation_options`` may say.
 
     ``subcarrier_hz`` is 0 when the data modulate the carrier directly; ``search_hz`` is how far from the centre the
-    residual carrier is looked for; ``manchester`` says that bits are sent as two halves (the rule without a
-    subcarrier).
+    residual carrier is looked for (half the baud rate or a fifth of the subcarrier when absent); ``manchester`` says
+    that bits are sent as two halves (the rule without a subcarrier).
     """
 
     subcarrier_hz: float = 0.0
@@ -92,14 +93,21 @@ class _Chain:
     """One unbroken stream of IQ."""
 
     def __init__(
-        self, baudrate_bd: float, options: Options, sample_rate_hz: float, psk: PskChain, rate_hz: float
+        self,
+        baudrate_bd: float,
+        options: Options,
+        sample_rate_hz: float,
+        psk: PskChain,
+        rate_hz: float,
+        start_utc_ns: int,
     ) -> None:
         self._psk = psk
+        self._start_utc_ns = start_utc_ns
         self._direct = options.subcarrier_hz == 0.0
         edge_hz = min(0.45 * rate_hz, 0.48 * sample_rate_hz)
         bank = filters.lowpass_bank(edge_hz / sample_rate_hz, 0.2 * edge_hz / sample_rate_hz)
         self._down = Resampler(bank, 2, sample_rate_hz, rate_hz)
-        search_hz = options.search_hz if options.search_hz is not None else 0.5 * baudrate_bd
+        search_hz = _search_hz(baudrate_bd, options)
         self._rate_hz = rate_hz
         self._data: Planar = np.empty((1, 0), dtype=np.float32)
         self._carrier = _ResidualCarrier(rate_hz, search_hz)
@@ -110,7 +118,18 @@ class _Chain:
         if self._direct:
             data = np.concatenate((data, np.zeros_like(data)))
         self._data = data
-        return self._psk.feed(data, last=last)
+        return [self._told(block) for block in self._psk.feed(data, last=last)]
+
+    def _told(self, block: SymbolBlock) -> SymbolBlock:
+        """Give a block the offset of the residual carrier, and an Es/N0 where one axis is empty."""
+        first = (block.start_utc_ns - self._start_utc_ns) * 1e-9 * self._rate_hz
+        final = first + len(block.soft) * self._rate_hz / block.baudrate_bd
+        carrier_hz = self._carrier.removal.removed(first, final) * self._rate_hz
+        if not self._direct:
+            return replace(block, frequency_offset_hz=carrier_hz)
+        miss = np.abs(block.soft) - np.float32(1.0)
+        snr_db = -10.0 * math.log10(2.0 * max(float(np.vdot(miss, miss)) / len(miss), 1e-6))
+        return replace(block, frequency_offset_hz=carrier_hz, snr_db=snr_db)
 
     def traces(self) -> list[Trace]:
         """Show the residual carrier, what stands at right angles to it, and the stages of the subcarrier."""
@@ -121,10 +140,17 @@ class _Chain:
         return [*residual, quadrature, *self._psk.traces()]
 
 
+def _search_hz(baudrate_bd: float, options: Options) -> float:
+    """Tell how far the residual carrier may be: half the baud rate, or a fifth of the way to the subcarrier."""
+    if options.search_hz is not None:
+        return abs(options.search_hz)
+    return max(0.5 * baudrate_bd, 0.2 * options.subcarrier_hz)
+
+
 def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
     """Tell how wide a channel must be in IQ to hold the signal wherever it is looked for."""
     manchester = options.subcarrier_hz == 0.0 if options.manchester is None else options.manchester
-    search_hz = 0.5 * baudrate_bd if options.search_hz is None else options.search_hz
+    search_hz = _search_hz(baudrate_bd, options)
     return 2.0 * (options.subcarrier_hz + baudrate_bd * (2.0 if manchester else 1.0) + search_hz)
 
 
@@ -160,7 +186,7 @@ class Demodulator:
                 start_utc_ns=start_utc_ns,
             )
             if signal == "iq":
-                return _Chain(baudrate_bd, options, sample_rate_hz, psk, rate_hz)
+                return _Chain(baudrate_bd, options, sample_rate_hz, psk, rate_hz, start_utc_ns)
             return psk
 
         self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin)
