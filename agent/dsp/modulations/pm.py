@@ -29,8 +29,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """What ``modulation_options`` may say.
 
     ``subcarrier_hz`` is 0 when the data modulate the carrier directly; ``search_hz`` is how far from the centre the
-    residual carrier is looked for (half the baud rate or a fifth of the subcarrier when absent); ``manchester`` says
-    that bits are sent as two halves (the rule without a subcarrier).
+    residual carrier is looked for (half the baud rate or a fifth of the subcarrier when absent); ``manchester``
+    says that bits are sent as two halves (the rule without a subcarrier).
     """
 
     subcarrier_hz: float = 0.0
