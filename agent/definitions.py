@@ -253,6 +253,36 @@ class Limits(Rule, frozen=True):
     latching: bool = False
 
 
+class Watch(Definition, frozen=True):
+    """How a numeric parameter is watched beside its limits; all of it is on unless switched off here.
+
+    ``threshold`` is what an anomaly needs, in robust standard deviations of the parameter's own noise. ``role``
+    says what a counter counts; ``auto`` takes ``uptime`` and ``boot_count`` (``reset_count``, ``reboot_count`` …)
+    from their names.
+    """
+
+    forecast: bool = True
+    anomaly: bool = True
+    threshold: Annotated[float, Meta(ge=3, le=1000)] = 8.0
+    role: Literal["auto", "none", "uptime", "boot_count"] = "auto"
+
+
+class Behaviour(Definition, frozen=True):
+    """How a satellite's behaviour over time is watched.
+
+    ``window_s`` is the window of statistics and trends, ``horizon_s`` how far ahead a forecast may reach.
+    ``orbit_period_s`` is the period of the seasons that values are compared over, where no elements say it. An
+    on-board reset raises ``onboard_reset`` of ``reset_level`` (``normal``: none). The on-board clock's correlation
+    is valid while samples are within ``clock_validity_s`` of it.
+    """
+
+    window_s: Annotated[float, Meta(ge=10, le=86_400)] = 600.0
+    horizon_s: Annotated[float, Meta(ge=60, le=604_800)] = 7200.0
+    orbit_period_s: Annotated[float, Meta(ge=300, le=10_000_000)] | None = None
+    reset_level: Level = "warning"
+    clock_validity_s: Positive = 2.0
+
+
 class Parameter(Definition, frozen=True):
     """One parameter of a packet, or a group of them.
 
@@ -285,6 +315,7 @@ class Parameter(Definition, frozen=True):
     unit: str = ""
     description: str = ""
     limits: Limits | None = None
+    watch: Watch = Watch()
     headline: bool = False
     generated: bool = False
 
@@ -304,6 +335,7 @@ class Derived(Definition, frozen=True):
     unit: str = ""
     description: str = ""
     limits: Limits | None = None
+    watch: Watch = Watch()
     headline: bool = False
 
 
@@ -395,6 +427,7 @@ class Satellite(Definition, frozen=True):
     status: Literal["active", "silent", "decayed", "simulated", "unknown"] = "unknown"
     simulated: bool = False
     marking: str = "U"
+    behaviour: Behaviour = Behaviour()
     sources: tuple[str, ...] = ()
     description: str = ""
 

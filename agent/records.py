@@ -243,6 +243,15 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelNoise:
+    """One reading of a downlink's channel: the noise in its bandwidth, and all that is in the channel over it."""
+
+    at_utc_ns: UtcNs
+    floor_dbfs: float
+    level_over_noise_db: float
+
+
+@dataclass(frozen=True, slots=True)
 class LinkStatus:
     """What one downlink has done lately; ``state`` is ``unknown`` until there is evidence.
 
@@ -302,7 +311,7 @@ class TrendStatus:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When a parameter reaches the bound of a level if it goes on as it did: ``in_s``, with 95 % of the uncertainty."""
+    """When a parameter reaches the bound of a level if it goes on as it did; the interval holds 95 %."""
 
     parameter: str
     level: ConcernLevel
@@ -345,8 +354,8 @@ class Outlook:
 class ClockCorrelation:
     """The on-board clock against the station's: ``utc = onboard + offset_s``, growing by ``drift_ppm``.
 
-    ``accuracy_s`` bounds 95 % of the samples' residuals. ``invalid`` until there are enough samples of one epoch, and
-    from a sample that is more than ``validity_s`` off; ``epochs`` counts how often the clock was set.
+    ``accuracy_s`` bounds 95 % of the samples' residuals. ``invalid`` until there are enough samples of one epoch,
+    and from a sample that is more than ``validity_s`` off; ``epochs`` counts how often the clock was set.
     """
 
     satellite: str

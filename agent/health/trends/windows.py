@@ -1,0 +1,127 @@
+"""The numeric parameters of one packet over time: their newest sample, and statistics over a window.
+
+Knows which parameters of a definition are numbers and which may roll over, and keeps a bounded number of bins of
+each, whatever the rate. Does not know limits (``forecast``) nor what is unusual (``anomaly``). Times are arguments.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.definitions import Derived, Enumeration, Packet, Parameter, Time, Watch, named_values
+from agent.records import ParameterReport, UtcNs, WindowStatistics
+
+BINS = 32
+"""A window is as many bins: statistics are exact over them, and the window's end moves by a bin at a time."""
+MIN_BINS = 6
+MAX_PARAMETERS = 4096
+NS_PER_S = 1_000_000_000
+
+Fits: TypeAlias = NDArray[np.float64]
+"""What ``kernels.fit`` found, one row a parameter; the columns by their names below."""
+SAMPLES, MEAN, MINIMUM, MAXIMUM, SLOPE, SLOPE_ERROR, NOW, NOW_VARIANCE, FREEDOM, LEVER = range(10)
+
+
+class NumericParameters:
+    """The numeric parameters of one packet, in the order of its file, and where each stands in the arrays."""
+
+    def __init__(self, packet: Packet) -> None:
+        self.units: dict[str, str] = {}
+        self.watches: list[Watch] = []
+        modulo: list[float] = []
+        for name, value, _ in named_values(packet):
+            if "*" in name or name in self.units or len(self.units) >= MAX_PARAMETERS or not _is_number(value):
+                continue
+            self.units[name] = value.unit
+            self.watches.append(value.watch)
+            modulo.append(modulo_of(value))
+        self.names = tuple(self.units)
+        self.modulo = np.array(modulo, np.float64)
+        self.places = {name: index for index, name in enumerate(self.names)}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def load(self, report: ParameterReport, into: NDArray[np.float64]) -> None:
+        """Put a report's numbers in their places; what is missing is NaN."""
+        into.fill(math.nan)
+        places = self.places
+        for value in report.values:
+            number = value.value
+            if type(number) is float or type(number) is int:
+                place = places.get(value.name)
+                if place is not None:
+                    into[place] = number
+
+
+def _is_number(value: Parameter | Derived) -> bool:
+    if isinstance(value, Derived):
+        return True
+    if value.type.split(".")[0] in ("bytes", "text", "flag", "group"):
+        return False
+    return not isinstance(value.calibration, Enumeration | Time)
+
+
+def modulo_of(value: Parameter | Derived) -> float:
+    """Return where an uncalibrated unsigned integer rolls over, 0 for what cannot."""
+    if not isinstance(value, Parameter) or value.calibration is not None or value.contexts:
+        return 0.0
+    kind = value.type.split(".")[0]
+    if kind == "bits":
+        return 2.0**value.width if value.width else 0.0
+    return {"u8": 2.0**8, "u16": 2.0**16, "u24": 2.0**24, "u32": 2.0**32, "u48": 2.0**48, "u64": 2.0**64}.get(
+        kind, 0.0
+    )
+
+
+class Windows:
+    """The last ``window_s`` seconds of every numeric parameter of one packet."""
+
+    def __init__(self, numbers: NumericParameters, window_s: float) -> None:
+        self.numbers = numbers
+        self.window_s = window_s
+        self.values = np.full(len(numbers), np.nan)
+        self._counters = np.zeros((len(numbers), 4))
+        self._counters[:, 0] = np.nan
+        self._bin_ns = round(window_s / BINS * NS_PER_S)
+        self._bins = np.zeros((len(numbers), BINS, 5))
+        self._bin_numbers = np.full(BINS, -(1 << 62), np.int64)
+        self._newest = -(1 << 62)
+        self._fits = np.full((len(numbers), 10), np.nan)
+
+    def feed(self, report: ParameterReport, measured_utc_ns: UtcNs) -> NDArray[np.float64]:
+        """Take a report; returns its numbers with the roll-overs of counters added up."""
+        from agent.health.trends import kernels
+
+        self.numbers.load(report, self.values)
+        kernels.unroll(self.values, self.numbers.modulo, self._counters)
+        number, inside_ns = divmod(measured_utc_ns, self._bin_ns)
+        if number > self._newest - BINS:
+            kernels.fold(self.values, number, inside_ns / NS_PER_S, self._bin_numbers, self._bins)
+            self._newest = max(self._newest, number)
+        return self.values
+
+    def fit(self, now_utc_ns: UtcNs) -> Fits:
+        """Fit every parameter's window; the array is the same one at every call."""
+        from agent.health.trends import kernels
+
+        bin_s = self._bin_ns / NS_PER_S
+        now_s = (now_utc_ns - self._newest * self._bin_ns) / NS_PER_S
+        kernels.fit(self._newest, bin_s, now_s, self._bin_numbers, self._bins, MIN_BINS, self._fits)
+        return self._fits
+
+    def statistics(self, fits: Fits) -> tuple[WindowStatistics, ...]:
+        """Put fits into words, for the parameters that have a sample in the window."""
+        return tuple(
+            [
+                WindowStatistics(name, unit, int(n), mean, low, high, None if math.isnan(slope) else slope)
+                for (name, unit), (n, mean, low, high, slope) in zip(
+                    self.numbers.units.items(), fits[:, :5].tolist(), strict=True
+                )
+                if n > 0
+            ]
+        )
