@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,24 +17,30 @@ import numpy as np
 from agent import definitions
 from agent.health.alarms import AlarmBook, AlarmRefused, Violation
 from agent.health.conditions import STATION, ConditionBoard, condition_name, condition_names
+from agent.health.hearing import Hearing
 from agent.health.limits import LimitedParameter, LimitSet, PacketLimits, PacketMemory, verdicts
-from agent.health.link import LinkWatch
+from agent.health.link import View
+from agent.health.transmitter.authenticity import UNHEARD, Track, Verdict
+from agent.health.transmitter.replay_memory import ReplayMemory
 from agent.records import (
     CONCERN_LEVELS,
     Alarm,
+    ChannelNoise,
     ConcernLevel,
     EngineeringValue,
     Frame,
     HealthStatus,
+    LookAngles,
+    PacketRecord,
     ParameterHealth,
     ParameterReport,
+    PassEvent,
     Record,
     UtcNs,
 )
 
 EXPIRATION_TOLERANCE = 1.9
 """A packet is stale after this many of its expected intervals (as Yamcs' ``expirationTolerance``)."""
-MAX_DOWNLINKS = 64
 
 __all__ = ["AlarmRefused", "Monitor"]
 
@@ -56,22 +62,34 @@ class _SatelliteState:
     slug: str
     satellite: definitions.Satellite
     limits: LimitSet
+    hearing: Hearing
     packets: dict[str, _PacketState] = field(default_factory=dict)
     last_report_utc_ns: UtcNs | None = None
     last_by_packet: dict[str, UtcNs] = field(default_factory=dict)
     stale: tuple[str, ...] = ()
-    links: dict[str, LinkWatch] = field(default_factory=dict)
     in_view: bool | None = None
     in_view_since_utc_ns: UtcNs | None = None
     deaf_since_utc_ns: UtcNs | None = None
     hears_since_utc_ns: UtcNs | None = None
+    verdict: Verdict = UNHEARD
+
+    @property
+    def view(self) -> View:
+        """What is known about where it stands, but for its elevation."""
+        return View(self.in_view, self.in_view_since_utc_ns, hears=self.deaf_since_utc_ns is None)
 
 
 class Monitor:
     """The health of several satellites, by the names of their files."""
 
     def __init__(self, satellites: Mapping[str, definitions.Satellite]) -> None:
-        self._states = {slug: _new_state(slug, satellite) for slug, satellite in satellites.items()}
+        self.replay_memory = ReplayMemory()
+        """What has been heard, by hash; whoever has a disk keeps it over a restart."""
+        self.untimed_sources: set[str] = set()
+        """Sources whose times are not those of reception: recordings that do not say when they were made."""
+        self._states = {
+            slug: _new_state(slug, satellite, self.replay_memory) for slug, satellite in satellites.items()
+        }
         self._alarms = AlarmBook()
         self._conditions = ConditionBoard(self._alarms)
         self._dropped: list[Alarm] = []
@@ -89,6 +107,7 @@ class Monitor:
         now_utc_ns = report.received_utc_ns
         state.last_report_utc_ns = now_utc_ns
         state.last_by_packet[report.packet] = now_utc_ns
+        state.hearing.observe_report(report)
         records: list[Record] = []
         if report.packet in state.stale:
             records += self._set_stale(state, tuple(n for n in state.stale if n != report.packet), now_utc_ns)
@@ -98,19 +117,58 @@ class Monitor:
         return [self._health(state, now_utc_ns), *records]
 
     def observe_frame(self, frame: Frame) -> list[Record]:
-        """Count a good frame for its downlink."""
-        link = self._link(frame.satellite, frame.downlink)
-        if link is None or frame.satellite is None:
+        """Count a good frame for its downlink, and ask who sent it."""
+        state = self._states.get(frame.satellite) if frame.satellite is not None else None
+        if state is None:
             return []
-        link.observe(frame)
-        state = self._states[frame.satellite]
-        return [link.status(frame.received_utc_ns, state.in_view_since_utc_ns, state.in_view)]
+        status = state.hearing.observe_frame(frame, timed=frame.source not in self.untimed_sources)
+        return [] if status is None else [status]
 
-    def count_rejected(self, satellite: str | None, downlink: str, reasons: Mapping[str, int]) -> None:
+    def observe_packet(self, packet: PacketRecord) -> None:
+        """Take a packet: its count, and whether its octets came before."""
+        state = self._states.get(packet.satellite) if packet.satellite is not None else None
+        if state is not None:
+            state.hearing.observe_packet(packet)
+
+    def observe_look(self, look: LookAngles) -> None:
+        """Take where a satellite stands."""
+        if look.satellite in self._states:
+            self._states[look.satellite].hearing.observe_look(look)
+
+    def observe_pass_event(self, event: PassEvent) -> None:
+        """Take an event of a pass: several that end without a frame make a satellite overdue."""
+        if event.satellite in self._states:
+            self._states[event.satellite].hearing.observe_pass_event(event)
+
+    def observe_noise(
+        self,
+        satellite: str,
+        downlink: str,
+        readings: Sequence[ChannelNoise],
+        fault: str | None,
+        now_utc_ns: UtcNs,
+    ) -> None:
+        """Take the noise of a downlink's channel, and what is wrong with the samples it comes from."""
+        if satellite in self._states:
+            self._states[satellite].hearing.observe_noise(downlink, readings, fault, now_utc_ns)
+
+    def count_rejected(
+        self, satellite: str | None, downlink: str, reasons: Mapping[str, int], now_utc_ns: UtcNs = 0
+    ) -> None:
         """Count what a downlink's chain refused, by reason."""
-        link = self._link(satellite, downlink)
-        if link is not None:
-            link.reject(reasons)
+        state = self._states.get(satellite) if satellite is not None else None
+        if state is not None:
+            state.hearing.count_rejected(downlink, reasons, now_utc_ns)
+
+    def note_missing(self, satellite: str, downlink: str, missing: Mapping[str, int]) -> None:
+        """Take what the counters of a downlink's frames and packets show to be missing, in all."""
+        if satellite in self._states:
+            self._states[satellite].hearing.note_missing(downlink, missing)
+
+    def set_track(self, satellite: str, track: Track | None) -> None:
+        """Say where a satellite is predicted to be; ``None`` when there are no elements."""
+        if satellite in self._states:
+            self._states[satellite].hearing.track = track
 
     def set_in_view(self, satellite: str, in_view: bool | None, now_utc_ns: UtcNs) -> None:
         """Say whether a satellite is above the horizon; ``None`` when that is not known."""
@@ -165,9 +223,7 @@ class Monitor:
             if stale != state.stale:
                 records += self._set_stale(state, stale, now_utc_ns)
                 records.append(self._health(state, now_utc_ns))
-            for link in state.links.values():
-                if link.changed(now_utc_ns, state.in_view_since_utc_ns, state.in_view):
-                    records.append(link.status(now_utc_ns, state.in_view_since_utc_ns, state.in_view))
+            records += self._listen(state, now_utc_ns)
         return records
 
     # -- what people do ------------------------------------------------------------------------------------
@@ -238,6 +294,10 @@ class Monitor:
             if slug in other._states and other._states[slug].satellite == state.satellite
         }
         self._states.update((slug, other._states[slug]) for slug in same)
+        self.replay_memory, self.untimed_sources = other.replay_memory, other.untimed_sources
+        for slug, state in self._states.items():
+            if slug not in same:
+                state.hearing = Hearing(slug, state.satellite, self.replay_memory)
         self._alarms.adopt(other._alarms, {STATION, *same})
         self._dropped += [one for one in alarms if one.state == "pending" and one.satellite not in same]
 
@@ -333,6 +393,8 @@ class Monitor:
             parameters=parameters,
             stale_packets=state.stale,
             last_report_utc_ns=state.last_report_utc_ns,
+            authenticity=state.verdict.authenticity,
+            authenticity_evidence=state.verdict.evidence,
             marking=state.satellite.marking,
         )
 
@@ -357,19 +419,24 @@ class Monitor:
                 stale.add(packet.name)
         return tuple(packet.name for packet in state.satellite.packets if packet.name in stale)
 
-    def _link(self, satellite: str | None, downlink: str) -> LinkWatch | None:
-        state = self._states.get(satellite) if satellite is not None else None
-        if state is None:
-            return None
-        link = state.links.get(downlink)
-        if link is None and len(state.links) < MAX_DOWNLINKS:
-            link = state.links[downlink] = LinkWatch(state.slug, downlink, state.satellite.marking)
-        return link
+    def _listen(self, state: _SatelliteState, now_utc_ns: UtcNs) -> list[Record]:
+        """Let time pass for the links, and make alarms of what is wrong with them or with the transmitter."""
+        hearing = state.hearing
+        records: list[Record] = [*hearing.tick(now_utc_ns, state.view)]
+        for one in hearing.conditions(now_utc_ns):
+            records += self.condition(
+                state.slug, one.name, one.active, now_utc_ns, level=one.level, evidence=one.evidence
+            )
+        verdict = hearing.verdict(now_utc_ns)
+        if verdict != state.verdict:
+            state.verdict = verdict
+            records.append(self._health(state, now_utc_ns))
+        return records
 
 
-def _new_state(slug: str, satellite: definitions.Satellite) -> _SatelliteState:
+def _new_state(slug: str, satellite: definitions.Satellite, memory: ReplayMemory) -> _SatelliteState:
     limits = LimitSet(satellite, slug)
-    state = _SatelliteState(slug, satellite, limits)
+    state = _SatelliteState(slug, satellite, limits, Hearing(slug, satellite, memory))
     names = Counter(one.name for packet in limits.packets.values() for one in packet.parameters)
     conditions = condition_names(satellite)
     for name, packet in limits.packets.items():

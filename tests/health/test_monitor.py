@@ -84,7 +84,7 @@ def test_a_satellite_below_the_horizon_is_out_of_contact_and_not_stale() -> None
 def test_without_knowing_where_a_satellite_is_its_silence_says_nothing() -> None:
     monitor = Monitor({"sat": satellite()})
     monitor.observe(report(100 * S))
-    assert monitor.tick(10_000 * S) == []
+    assert health(monitor.tick(10_000 * S)) == []
 
 
 def test_a_parameter_limited_in_two_packets_has_an_alarm_in_each() -> None:
@@ -128,13 +128,14 @@ def test_refusals_are_counted_by_reason_and_bounded() -> None:
     assert links(monitor.tick(2 * S)) == []
 
 
-def test_many_refusals_against_few_frames_look_like_interference() -> None:
+def test_refusals_alone_are_told_but_are_no_interference() -> None:
     monitor = Monitor({"sat": satellite()})
     monitor.observe_frame(frame(100 * S))
-    monitor.count_rejected("sat", "d", {"fcs": 50})
+    monitor.count_rejected("sat", "d", {"fcs": 50}, 100 * S)
     (status,) = links(monitor.tick(101 * S))
-    assert status.state == "interference"
-    assert status.evidence
+    assert status.state == "nominal"
+    assert status.evidence == ("last frame 1 s ago", "50 refused in 60 s")
+    assert status.rejected == {"fcs": 50}
 
 
 @pytest.mark.benchmark
