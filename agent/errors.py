@@ -5,6 +5,7 @@
     AgentError              anything the agent says about its input or surroundings: one clear line, exit code 1
     ├── ConfigError         a file the operator wrote, or an option, is wrong: exit code 2, before any I/O
     ├── SourceLost          a source went away and may come back: its reader reconnects
+    │   └── SourceStalled   it is there and gives nothing where it always should
     ├── EndOfStream         a source has given all it had (a recording): its reader ends
     ├── SinkUnavailable     a sink cannot take records now: its writer retries
     └── DecodeError         octets do not fit the layout that was chosen for them: counted by reason
@@ -34,6 +35,10 @@ class ConfigError(AgentError):
 
 class SourceLost(AgentError):
     """A source stopped giving data and may be opened again later."""
+
+
+class SourceStalled(SourceLost):
+    """A source is there and gives nothing, though samples never pause: it is opened again."""
 
 
 class EndOfStream(AgentError):

@@ -13,7 +13,8 @@ archive before anything is published, and publishes telemetry, health, alarms an
 brokers (to one of its own on loopback when none is configured). Sources and brokers may come and go: the agent
 reconnects and says so. It never transmits.
 
-SIGINT or SIGTERM ends it: what was received is kept first, and `online: false` is published.
+SIGINT or SIGTERM ends it: what was received is kept first, and `online: false` is published. Station and satellite
+files are read again when they change, or at SIGHUP; a file that is wrong changes nothing, and the reason is told.
 """
 EPILOG = """\
 A first station file is written by `gsagent init`; `gsagent check FILE` says what is wrong with one.
@@ -43,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, agent.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, agent.reload.ask)
         await run_agent(agent)
 
     asyncio.run(work())

@@ -10,7 +10,17 @@ import time
 from collections.abc import Mapping, Sequence
 
 from agent.definitions import Satellite
-from agent.records import AudioBlock, HealthStatus, IqBlock, LinkStatus, LookAngles, Record
+from agent.records import (
+    AudioBlock,
+    ClockCorrelation,
+    HealthStatus,
+    IqBlock,
+    LinkStatus,
+    LookAngles,
+    Outlook,
+    Record,
+    TrendStatus,
+)
 from agent.runtime.feed import Feed
 from agent.runtime.passes import Sky
 from agent.sinks import payloads
@@ -33,7 +43,7 @@ class Announcer:
     def live(self, records: Sequence[Record]) -> None:
         """Publish those records that are state."""
         for record in records:
-            if isinstance(record, HealthStatus | LinkStatus | LookAngles):
+            if isinstance(record, HealthStatus | LinkStatus | LookAngles | TrendStatus | Outlook | ClockCorrelation):
                 for publisher in self.publishers:
                     publisher.publish_state(record)
 

@@ -33,6 +33,8 @@ class Condition:
     watch: PassWatch | None = None
     archive: ArchiveStats | None = None
     outbox: int | None = None
+    configuration: str = ""
+    """Why the files are not what the station works by; empty when they are."""
     started_s: float = field(default_factory=time.monotonic)
 
     def values(self) -> dict[str, Value]:
@@ -58,6 +60,7 @@ class Condition:
             "satellites": len(self.config.satellites),
             "satellites_with_elements": len(self.watch.sky.elements) if self.watch is not None else 0,
             "oldest_element_age_d": _rounded(age_d, 2),
+            "configuration": self.configuration or "good",
             **_archive_values(self.archive),
         }
 

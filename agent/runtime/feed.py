@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from agent.channel import Backoff, Channel, Closed, Overflow
 from agent.dsp.spectrum import power_spectrum_db
-from agent.errors import AgentError, EndOfStream, SourceLost
+from agent.errors import AgentError, EndOfStream, SourceLost, SourceStalled
 from agent.receiver import Receiver
 from agent.records import AudioBlock, Block, IqBlock, OctetBlock, Record
 from agent.sources import ConfiguredSource
@@ -35,7 +35,7 @@ Take = Callable[[Sequence[Record]], Awaitable[None]]
 
 @dataclass(slots=True)
 class FeedState:
-    """What can be said about a source now; ``error`` is why it is not online."""
+    """What can be said about a source now; ``error`` is why it is not online, ``stalled`` whether it is there."""
 
     online: bool = False
     last_utc_ns: int | None = None
@@ -44,6 +44,7 @@ class FeedState:
     dropped: int = 0
     frames: int = 0
     error: str | None = None
+    stalled: bool = False
     ended: bool = False
 
 
@@ -79,6 +80,7 @@ class Feed:
         self._spectrum_due_s = 0.0
         self._longest_wait_s = longest_wait_s
         self._working = working
+        self._at_work = asyncio.Lock()
         self._lost = 0
         self.octets = octets
         self._channel: Channel[Block] = Channel(
@@ -98,7 +100,7 @@ class Feed:
                     self._ended(str(exc))
                     return
                 except (SourceLost, AgentError, OSError) as exc:
-                    self._offline(str(exc))
+                    self._offline(str(exc), stalled=isinstance(exc, SourceStalled))
                 await asyncio.sleep(backoff.next_s())
         finally:
             await self._channel.close()
@@ -139,12 +141,21 @@ class Feed:
             if self._lost:
                 block = replace(block, lost_before=block.lost_before + self._lost)
                 self._lost = 0
-            with self._working():
-                await self._receive_block(block)
+            async with self._at_work:
+                with self._working():
+                    await self._receive_block(block)
         records = await asyncio.to_thread(self.receiver.flush)
         self.state.frames = self.receiver.frames
         if records:
             await self._take(records)
+
+    async def change_receiver(self, receiver: Receiver) -> None:
+        """Let another receiver go on between two blocks, with what the one before holds."""
+        async with self._at_work:
+            records = receiver.continue_from(self.receiver)
+            self.receiver = receiver
+            if records:
+                await self._take(records)
 
     async def _receive_block(self, block: Block) -> None:
         if isinstance(block, OctetBlock):
@@ -160,14 +171,16 @@ class Feed:
         log.info("%s: receiving", self.source_id)
         self.state.online = True
         self.state.error = None
+        self.state.stalled = False
         self._changed(self)
 
-    def _offline(self, reason: str) -> None:
+    def _offline(self, reason: str, *, stalled: bool) -> None:
         # One line per change of state, not one per attempt.
         if self.state.online or self.state.error != reason:
             log.warning("%s: %s", self.source_id, reason)
         self.state.online = False
         self.state.error = reason
+        self.state.stalled = stalled
         self._changed(self)
 
     def _ended(self, reason: str) -> None:

@@ -74,8 +74,8 @@ AlarmVerb = Literal["acknowledge", "shelve", "unshelve", "reset"]
 class Orders:
     """Carries orders out.
 
-    ``keep`` takes the transitions of alarms; ``spectrum`` asks a source for its spectrum and says whether there is
-    such a source; ``reply`` sends an answer.
+    ``monitor`` may be replaced; ``keep`` takes the transitions of alarms; ``spectrum`` asks a source for its
+    spectrum and says whether there is such a source.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Orders:
         keep: Callable[[Sequence[Record]], Awaitable[None]],
         spectrum: Callable[[str, float], bool],
     ) -> None:
-        self._monitor = monitor
+        self.monitor = monitor
         self._archive = archive
         self._keep = keep
         self._spectrum = spectrum
@@ -129,13 +129,13 @@ class Orders:
         which = (order.satellite, order.parameter, order.alarm_id)
         match verb:
             case "acknowledge":
-                records = self._monitor.acknowledge(*which, order.user, now_ns)
+                records = self.monitor.acknowledge(*which, order.user, now_ns)
             case "shelve":
-                records = self._monitor.shelve(*which, order.user, now_ns, duration_s=order.duration_s)
+                records = self.monitor.shelve(*which, order.user, now_ns, duration_s=order.duration_s)
             case "unshelve":
-                records = self._monitor.unshelve(*which, now_ns)
+                records = self.monitor.unshelve(*which, now_ns)
             case "reset":
-                records = self._monitor.reset(*which, order.user, now_ns)
+                records = self.monitor.reset(*which, order.user, now_ns)
         log.info("%s of %s/%s by %r", verb, order.satellite, order.parameter, order.user)
         await self._keep(records)
 

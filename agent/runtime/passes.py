@@ -117,6 +117,40 @@ class PassWatch:
         self._left: dict[str, int] = {}
         self._frames_at_aos: dict[str, int] = {}
 
+    def continue_from(self, other: PassWatch) -> None:
+        """Go on where another watch ends: what it told is not told again, what it knew stays known.
+
+        For a satellite that is not the same any more, and for another place, everything begins anew.
+        """
+        if other.station != self.station:
+            return
+        same = {
+            slug
+            for slug, satellite in self._satellites.items()
+            if slug in other._satellites and other._satellites[slug].norad == satellite.norad
+        }
+        self._manoeuvres_told = other._manoeuvres_told
+        self._told = {key: at for key, at in other._told.items() if key[0] in same}
+        self._left = {slug: at for slug, at in other._left.items() if slug in same}
+        self._frames_at_aos = {slug: count for slug, count in other._frames_at_aos.items() if slug in same}
+        numbers = {satellite.norad for slug, satellite in self._satellites.items() if slug in same}
+        old = other.sky
+        self.sky = Sky(
+            elements={slug: elements for slug, elements in old.elements.items() if slug in same},
+            catalogue=Catalogue(
+                elements for norad in old.catalogue if norad in numbers for elements in old.catalogue.history(norad)
+            ),
+            bounds={norad: bound for norad, bound in old.bounds.items() if norad in numbers},
+            passes=[item for item in old.passes if item.satellite in same],
+            notes={slug: note for slug, note in old.notes.items() if slug in same},
+        )
+        self._followed = {slug: curve for slug, curve in other._followed.items() if slug in same}
+
+    def tell_curves(self) -> None:
+        """Give the receivers the curves that are in force once more: there are new ones among them."""
+        for slug in self._satellites:
+            self._follow(slug, self._followed.get(slug))
+
     async def run(self) -> None:
         """Watch until cancelled."""
         predicted_at = -REPREDICT_S

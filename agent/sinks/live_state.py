@@ -26,6 +26,10 @@ class LiveState:
         """Whether anything is due."""
         return bool(self._due)
 
+    def messages(self) -> list[Message]:
+        """List what was set, each topic's newest."""
+        return list(self._set.values())
+
     def set(self, message: Message) -> None:
         """Set a topic's newest value."""
         self._set[message.topic] = message

@@ -23,6 +23,7 @@ import aiomqtt
 
 from agent.definitions import Broker
 from agent.errors import ConfigError, SinkUnavailable
+from agent.records import HealthStatus, LinkStatus, LookAngles
 from agent.sinks import payloads
 from agent.sinks.archive import Archive
 from agent.sinks.archived import ArchivedRecord
@@ -38,6 +39,7 @@ from agent.sinks.broker_connection import (
 )
 from agent.sinks.incoming import read_status
 from agent.sinks.live_state import LiveState
+from agent.sinks.outlook import OutlookRecord, outlook_message
 from agent.sinks.payloads import Message, StateRecord
 from agent.sinks.record_stream import PUBACK_S, RecordStream
 
@@ -121,11 +123,28 @@ class Publisher:
             self._passing.append(message)
             self._passing_by.set()
 
-    def publish_state(self, record: StateRecord) -> None:
+    def publish_state(self, record: StateRecord | OutlookRecord) -> None:
         """Have a record that is state published as its topics' newest value."""
-        if not self.broker.satellites or record.satellite in self.broker.satellites:
+        if self.broker.satellites and record.satellite not in self.broker.satellites:
+            return
+        if isinstance(record, HealthStatus | LinkStatus | LookAngles):
             for message in payloads.state_messages(record):
                 self.set_message(message)
+        else:
+            self.set_message(outlook_message(record))
+
+    def continue_from(self, other: Publisher) -> None:
+        """Take over the state that another publisher was told, but of satellites that are not for this broker."""
+        for message in other._state.messages():
+            slug = message.topic.split("/")[1] if message.topic.startswith("sat/") else ""
+            if not self.broker.satellites or not slug or slug in self.broker.satellites:
+                self.set_message(message)
+
+    def end(self) -> None:
+        """Leave the archive's listeners, once ``run`` is cancelled and this broker is configured no more."""
+        self._archive.unlisten(self._on_records)
+        for destination in (self.broker.name, *(f"{self.broker.name}/{one}" for one in self.broker.consumers)):
+            self._archive.forget(destination)
 
     def set_degraded(self, names: Sequence[str]) -> None:
         """Say what works less well than it should; the archive's and the publisher's own troubles are added."""

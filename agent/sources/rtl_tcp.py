@@ -26,7 +26,7 @@ from typing import Annotated, Final, Self
 from msgspec import Meta
 
 from agent.definitions import Port
-from agent.errors import ConfigError, SourceLost
+from agent.errors import ConfigError, SourceLost, SourceStalled
 from agent.records import AudioBlock, IqBlock
 from agent.sources import Signal, SourceTable
 from agent.sources.connection import Connection, connect
@@ -118,7 +118,7 @@ class Source:
         try:
             yield
         except TimeoutError as exc:
-            raise SourceLost(
+            raise SourceStalled(
                 f"{connection.peer} is connected but has stalled for {self.options.stall_s:g} s"
                 " (is the dongle still plugged in there?)"
             ) from exc

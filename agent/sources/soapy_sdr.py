@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Self
 import numpy as np
 from msgspec import Meta, field
 
-from agent.errors import SourceLost
+from agent.errors import SourceLost, SourceStalled
 from agent.records import IqBlock
 from agent.sources import Signal, SourceTable
 from agent.sources.samples.clock import SampleClock
@@ -136,6 +136,6 @@ class Source:
             elif result.ret not in (0, TIMEOUT):
                 raise SourceLost(f"SoapySDR {self._name}: reading failed with code {result.ret}")
             if have < wanted and time.monotonic() > give_up_s:
-                raise SourceLost(f"SoapySDR {self._name} has stalled for {self.options.stall_s:g} s")
+                raise SourceStalled(f"SoapySDR {self._name} has stalled for {self.options.stall_s:g} s")
         start_utc_ns, lost = self._clock.stamp(wanted, time.monotonic_ns(), time.time_ns())
         return IqBlock(samples, self.options.sample_rate_hz, self.options.frequency_hz, start_utc_ns, lost)

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 from msgspec import Meta
 
 from agent.definitions import Port
-from agent.errors import SourceLost
+from agent.errors import SourceLost, SourceStalled
 from agent.records import AudioBlock, IqBlock
 from agent.sources import Signal, SourceTable
 from agent.sources.connection import Connection, connect
@@ -76,7 +76,7 @@ class Source:
                 while not self._blocks.complete:
                     self._blocks.feed(await connection.read())
         except TimeoutError as exc:
-            raise SourceLost(
+            raise SourceStalled(
                 f"{connection.peer} is connected but has stalled for {self.options.stall_s:g} s"
             ) from exc
         return self._blocks.take(time.monotonic_ns(), time.time_ns())

@@ -21,7 +21,7 @@ from typing import Annotated, Final, Self
 from msgspec import Meta
 
 from agent.definitions import Port
-from agent.errors import SourceLost
+from agent.errors import SourceLost, SourceStalled
 from agent.records import AudioBlock, IqBlock
 from agent.sources import Signal, SourceTable
 from agent.sources.connection import Connection, connect
@@ -111,7 +111,7 @@ class Source:
                     if not self._take_frame(connection.peer):
                         self._octets += await connection.read()
         except TimeoutError as exc:
-            raise SourceLost(
+            raise SourceStalled(
                 f"{connection.peer} is connected but has stalled for {self.options.stall_s:g} s"
             ) from exc
         return self._blocks.take(time.monotonic_ns(), time.time_ns())
