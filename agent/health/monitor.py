@@ -22,6 +22,7 @@ from agent.health.limits import LimitedParameter, LimitSet, PacketLimits, Packet
 from agent.health.link import View
 from agent.health.transmitter.authenticity import UNHEARD, Track, Verdict
 from agent.health.transmitter.replay_memory import ReplayMemory
+from agent.health.trends.behaviour import SatelliteBehaviour
 from agent.records import (
     CONCERN_LEVELS,
     Alarm,
@@ -63,6 +64,7 @@ class _SatelliteState:
     satellite: definitions.Satellite
     limits: LimitSet
     hearing: Hearing
+    behaviour: SatelliteBehaviour
     packets: dict[str, _PacketState] = field(default_factory=dict)
     last_report_utc_ns: UtcNs | None = None
     last_by_packet: dict[str, UtcNs] = field(default_factory=dict)
@@ -93,9 +95,10 @@ class Monitor:
         self._alarms = AlarmBook()
         self._conditions = ConditionBoard(self._alarms)
         self._dropped: list[Alarm] = []
-        if any(state.packets for state in self._states.values()):
+        if any(state.satellite.packets for state in self._states.values()):
             # Loaded now, not with the first report: that would hold everything up in the middle of a pass.
             importlib.import_module("agent.health.kernels")
+            importlib.import_module("agent.health.trends.kernels")
 
     # -- what arrives --------------------------------------------------------------------------------------
 
@@ -108,12 +111,15 @@ class Monitor:
         state.last_report_utc_ns = now_utc_ns
         state.last_by_packet[report.packet] = now_utc_ns
         state.hearing.observe_report(report)
+        measured_utc_ns, reset = state.behaviour.observe(report)
         records: list[Record] = []
+        if reset is not None:
+            records += self._reset(state, now_utc_ns, reset)
         if report.packet in state.stale:
             records += self._set_stale(state, tuple(n for n in state.stale if n != report.packet), now_utc_ns)
         packet = state.packets.get(report.packet)
         if packet is not None:
-            records += self._step(state, packet, report)
+            records += self._step(state, packet, report, measured_utc_ns)
         return [self._health(state, now_utc_ns), *records]
 
     def observe_frame(self, frame: Frame) -> list[Record]:
@@ -178,6 +184,12 @@ class Monitor:
         state.in_view = in_view
         state.in_view_since_utc_ns = now_utc_ns if in_view else None
 
+    def set_orbit_period(self, satellite: str, period_s: float | None) -> None:
+        """Say how long an orbit takes by the elements; what the satellite's file says of it comes first."""
+        state = self._states.get(satellite)
+        if state is not None and period_s is not None and state.satellite.behaviour.orbit_period_s is None:
+            state.behaviour.period_s = period_s
+
     def set_hears(self, satellite: str, hears: bool, now_utc_ns: UtcNs) -> None:
         """Say whether any source could hear a satellite now: where none can, its silence says nothing."""
         state = self._states.get(satellite)
@@ -219,6 +231,9 @@ class Monitor:
         records += [replace(alarm, state="cleared", as_of_utc_ns=now_utc_ns) for alarm in self._dropped]
         self._dropped.clear()
         for state in self._states.values():
+            records += state.behaviour.tick(now_utc_ns)
+            if not state.behaviour.resets.holds(now_utc_ns):
+                records += self._reset(state, now_utc_ns, None)
             stale = self._stale_packets(state, now_utc_ns)
             if stale != state.stale:
                 records += self._set_stale(state, stale, now_utc_ns)
@@ -344,12 +359,24 @@ class Monitor:
         state.stale = stale
         return records
 
-    def _step(self, state: _SatelliteState, packet: _PacketState, report: ParameterReport) -> list[Record]:
+    def _reset(self, state: _SatelliteState, now_utc_ns: UtcNs, evidence: str | None) -> list[Record]:
+        """Say whether the satellite was reset lately."""
+        return self.condition(
+            state.slug,
+            "onboard_reset",
+            evidence is not None,
+            now_utc_ns,
+            level=state.satellite.behaviour.reset_level,
+            evidence=evidence or "no further reset",
+        )
+
+    def _step(
+        self, state: _SatelliteState, packet: _PacketState, report: ParameterReport, measured_utc_ns: UtcNs
+    ) -> list[Record]:
         from agent.health import kernels
 
         limits, memory = packet.limits, packet.memory
         values = limits.load(report)
-        measured_utc_ns = report.received_utc_ns if report.generated_utc_ns is None else report.generated_utc_ns
         state.limits.step(limits, memory, measured_utc_ns)
         packet.health = verdicts(limits)
         records: list[Record] = []
@@ -436,7 +463,13 @@ class Monitor:
 
 def _new_state(slug: str, satellite: definitions.Satellite, memory: ReplayMemory) -> _SatelliteState:
     limits = LimitSet(satellite, slug)
-    state = _SatelliteState(slug, satellite, limits, Hearing(slug, satellite, memory))
+    state = _SatelliteState(
+        slug,
+        satellite,
+        limits,
+        Hearing(slug, satellite, memory),
+        SatelliteBehaviour(slug, satellite, limits.packets),
+    )
     names = Counter(one.name for packet in limits.packets.values() for one in packet.parameters)
     conditions = condition_names(satellite)
     for name, packet in limits.packets.items():
