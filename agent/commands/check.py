@@ -1,4 +1,4 @@
-"""``gsagent check``: validate station, satellite and scenario files, naming the exact place of what is wrong."""
+"""``gsagent check``: validate station, satellite, scenario and rig files, naming the exact place of an error."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from agent.definitions import Downlink, Satellite, SatelliteExample
     from agent.records import ParameterReport
 
-SUMMARY = "validate station, satellite and scenario files"
+SUMMARY = "validate station, satellite, scenario and rig files"
 DESCRIPTION = """\
-Read each FILE as what it is (a station, a satellite or a scenario, told apart by its tables) and check all of it:
+Read each FILE as what it is (a station, a satellite, a scenario or a rig, told apart by its tables) and check all:
 spelling of every field, modems and protocols with their options, layouts (overlaps, types, units), calibrations,
-limits, and for a satellite file that each example frame decodes to the values it states.
+limits, for a satellite file that each example frame decodes to the values it states, and for a rig that its
+hardware is there.
 
 Every complaint names file, line and place, and what would mend it. Exit code 2 when there is any.
 """
@@ -64,6 +65,8 @@ def check_file(path: Path) -> tuple[list[str], str]:
     try:
         tables, text = read_toml(path)
         kind = kind_of(tables)
+        if kind == "rig":
+            return check_rig_file(path)
         if kind == "station":
             return [], check_station_file(path)
         if kind == "scenario":
@@ -77,6 +80,8 @@ def check_file(path: Path) -> tuple[list[str], str]:
 
 def kind_of(tables: dict[str, Any]) -> str:
     """Tell what kind of file these tables are, by the tables only that kind has."""
+    if "rig" in tables:
+        return "rig"
     if "norad" in tables or "downlink" in tables or "packet" in tables:
         return "satellite"
     if SCENARIO_KEYS & tables.keys():
@@ -104,6 +109,15 @@ def check_scenario_file(path: Path) -> str:
 
     scenario = load_scenario(str(path))
     return f"scenario, {len(scenario.file.transmitters)} transmitters"
+
+
+def check_rig_file(path: Path) -> tuple[list[str], str]:
+    """Check a rig description; returns what it names and is not there, and a summary. Raises ``ConfigError``."""
+    from agent.simulator.rig import HARDWARE, load_rig
+
+    rig = load_rig(path)
+    there = [name for name in HARDWARE if rig.has(name)]
+    return list(rig.absent.values()), f"rig {rig.file.rig}, {', '.join(there) or 'no hardware described'}"
 
 
 def check_satellite_file(path: Path, tables: dict[str, Any], text: str) -> tuple[list[str], str]:
