@@ -6,15 +6,9 @@ TNC would be transmitted.
 
 from __future__ import annotations
 
-import time
-from types import TracebackType
-from typing import Self
-
 from agent.definitions import Port
-from agent.errors import SourceLost
-from agent.records import OctetBlock
 from agent.sources import OctetTable, Signal
-from agent.sources.connection import Connection, connect
+from agent.sources.connection.octets import Listening
 
 SIGNAL: Signal = "octets"
 
@@ -26,29 +20,10 @@ class Options(OctetTable, frozen=True, kw_only=True):
     port: Port = 8001
 
 
-class Source:
+class Source(Listening):
     """A connection to a TNC."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self._connection: Connection | None = None
-
-    async def __aenter__(self) -> Self:
-        self._connection = await connect(
-            self.options.host, self.options.port, what="TNC", mend="is the TNC running, is this its KISS port?"
-        )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    async def read(self) -> OctetBlock:
-        """Wait for octets."""
-        if self._connection is None:
-            raise SourceLost(f"source {self.options.id} is not open")
-        octets = await self._connection.read()
-        return OctetBlock(octets, time.time_ns())
+        mend = "is the TNC running, is this its KISS port?"
+        super().__init__(options.host, options.port, what="TNC", mend=mend)

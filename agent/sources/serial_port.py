@@ -1,6 +1,7 @@
 """Octets from a serial line: a TNC on ``/dev/serial/by-id/…``, a pty, or ``socket://host:port``.
 
-Knows how a line is opened, shared, lost and found again; what the octets mean is the framing's business.
+Knows how a line is opened, shared, lost and found again; what the octets mean is the framing's business: ``kiss``,
+``slip``, ``fixed_length`` behind an ASM, ``text_lines``, any protocol that eats octets.
 Never writes, and leaves the line's signals alone: whatever hangs on DTR or RTS (a PTT, a reset) is not ours.
 Opening asserts both, as the kernel does for any program; HUPCL is cleared, so that neither moves again when
 the port is closed and reopened.
@@ -35,12 +36,18 @@ BY_ID = "/dev/serial/by-id"
 
 
 class Options(OctetTable, frozen=True, kw_only=True):
-    """A serial port and its setting; 8 data bits always, no flow control (0x11 and 0x13 are data)."""
+    """A serial port and its setting.
+
+    Without flow control 0x11 and 0x13 are data, as a TNC needs it. ``rts_cts`` lets the kernel hold the far end by
+    RTS, ``xon_xoff`` by octets: the only thing this source can ever cause to be sent.
+    """
 
     port: Annotated[str, Meta(min_length=1, max_length=4096)]
     baudrate_bd: Annotated[int, Meta(ge=50, le=4_000_000)] = 9600
     parity: Literal["none", "even", "odd"] = "none"
     stop_bits: Literal[1, 2] = 1
+    data_bits: Literal[7, 8] = 8
+    flow_control: Literal["none", "rts_cts", "xon_xoff"] = "none"
 
 
 def check_options(options: Options, where: str) -> None:
@@ -127,6 +134,9 @@ def _open(options: Options) -> Any:
     port.baudrate = options.baudrate_bd
     port.parity = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}[options.parity]
     port.stopbits = options.stop_bits
+    port.bytesize = options.data_bits
+    port.rtscts = options.flow_control == "rts_cts"
+    port.xonxoff = options.flow_control == "xon_xoff"
     port.timeout = 0
     port.exclusive = True
     try:

@@ -1,7 +1,8 @@
 """Frames that come in datagrams, one whole frame in each: from a modem or gateway that did the rest.
 
 What is in a frame (AX.25, a CCSDS transfer frame, a space packet) the satellite's file says. The frames are
-given on as KISS octets, which is how frames travel in octets here.
+given on as KISS octets, which is how frames travel in octets here. A sender that cuts a stream anywhere
+(``datagrams = "stream"``) needs a ``framing`` that finds its frames, by ASM and length or by the packets' own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import socket
 import time
 from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from msgspec import Meta
 
@@ -26,17 +27,22 @@ SIGNAL: Signal = "octets"
 
 
 class Options(OctetTable, frozen=True, kw_only=True):
-    """Where datagrams are awaited, and how many octets before each frame are the gateway's own."""
+    """Where datagrams are awaited, what one holds, and how many octets at its begin are the gateway's own."""
 
     port: Port
     host: str = "127.0.0.1"
+    datagrams: Literal["frame", "stream"] = "frame"
     prefix_octets: Annotated[int, Meta(ge=0, le=1024)] = 0
 
 
 def check_options(options: Options, where: str) -> None:
-    """Refuse another framing: the datagram is the frame; raises ``ConfigError``."""
-    if options.framing != "kiss":
-        raise ConfigError("each datagram is a frame already", where=f"{where}.framing", mend="leave it out")
+    """Refuse another framing where the datagram is the frame; raises ``ConfigError``."""
+    if options.datagrams == "frame" and options.framing != "kiss":
+        raise ConfigError(
+            "each datagram is a frame already",
+            where=f"{where}.framing",
+            mend='leave it out, or say datagrams = "stream"',
+        )
 
 
 class Source:
@@ -71,6 +77,8 @@ class Source:
                 continue
             except OSError as exc:
                 raise SourceLost(f"UDP port {self.options.port}: {exc.strerror or exc}") from exc
+            if frame and self.options.datagrams == "stream":
+                return OctetBlock(frame, time.time_ns())
             if frame:
                 return OctetBlock(kiss.encode(frame, kiss.Options()), time.time_ns())
             self.empty += 1
