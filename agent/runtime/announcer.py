@@ -43,7 +43,9 @@ class Announcer:
     def live(self, records: Sequence[Record]) -> None:
         """Publish those records that are state."""
         for record in records:
-            if isinstance(record, HealthStatus | LinkStatus | LookAngles | TrendStatus | Outlook | ClockCorrelation):
+            if isinstance(
+                record, HealthStatus | LinkStatus | LookAngles | TrendStatus | Outlook | ClockCorrelation
+            ):
                 for publisher in self.publishers:
                     publisher.publish_state(record)
 

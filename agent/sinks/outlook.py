@@ -1,6 +1,6 @@
 """What health sees coming, as MQTT messages: trends of each packet, forecasts and anomalies, the on-board clock.
 
-Pure. Knows the topics and payloads of ``docs/mqtt.md`` for these three; the rules of all payloads are ``payloads``'.
+Pure. Knows the topics and payloads of ``docs/mqtt.md`` for these three; what holds for all is in ``payloads``.
 """
 
 from __future__ import annotations

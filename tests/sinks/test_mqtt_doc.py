@@ -11,10 +11,23 @@ import msgspec
 import pytest
 
 from agent.definitions import Broker
-from agent.records import HealthStatus, LinkStatus, LookAngles, ParameterHealth, Pass
+from agent.records import (
+    Anomaly,
+    ClockCorrelation,
+    Forecast,
+    HealthStatus,
+    LinkStatus,
+    LookAngles,
+    Outlook,
+    ParameterHealth,
+    Pass,
+    TrendStatus,
+    WindowStatistics,
+)
 from agent.sinks import payloads
 from agent.sinks.consumer import Consumer
 from agent.sinks.incoming import Acknowledgement, read_acknowledgement
+from agent.sinks.outlook import outlook_message
 from agent.sinks.payloads import Envelope, Message
 from tests.sinks.samples import ALARM, PASS_EVENT, RECEIVED_UTC_NS, REPORT, frame
 from tests.sinks.test_consumer import delivery
@@ -46,7 +59,24 @@ PASS = Pass(
     45.0, 171.5, 90.0, 12.0, element_age_d=0.75, uncertainty_s=0.4,
 )  # fmt: skip
 
+TREND = TrendStatus(
+    "link", "beacon", RECEIVED_UTC_NS, 600.0,
+    (WindowStatistics("battery_voltage", "V", 300, 7.4100004, 7.32, 7.5, -2.1e-4),),
+)  # fmt: skip
+OUTLOOK = Outlook(
+    "link",
+    RECEIVED_UTC_NS,
+    (Forecast("battery_voltage", "critical", 6.5, "low", 7.0, -2e-4, 2460.2, 2310.4, 2629.9, "V"),),
+    (Anomaly("solar_current", "stuck", 1.31, LAST_NS - 60 * 10**9, LAST_NS),),
+)
+CLOCK = ClockCorrelation(
+    "link", RECEIVED_UTC_NS, "valid", 64, 1, LAST_NS - 10**13, -2.81, 11.5, 0.6, 2.0
+)  # fmt: skip
+
 MADE: dict[str, Message] = {
+    "trend": outlook_message(TREND),
+    "outlook": outlook_message(OUTLOOK),
+    "clock": outlook_message(CLOCK),
     "report": payloads.archived_messages(REPORT, ENVELOPE, newest=True)[0],
     "frame": payloads.archived_messages(frame(1, octets=16), ENVELOPE, newest=True)[0],
     "alarm": payloads.archived_messages(ALARM, ENVELOPE, newest=True)[0],
@@ -109,6 +139,6 @@ def test_the_table_of_suffixes_is_the_rule(unit: str, suffix: str) -> None:
 def test_every_topic_of_the_examples_is_in_the_table() -> None:
     table = DOCUMENT.split("## Topics")[1].split("### Status")[0]
     for message in MADE.values():
-        general = message.topic.replace("sat/link/", "sat/<satellite>/").replace("tm/beacon", "tm/<packet>")
+        general = message.topic.replace("sat/link/", "sat/<satellite>/").replace("/beacon", "/<packet>")
         general = re.sub(r"^alarm/.*", "alarm/<satellite>/<parameter>", general)
         assert f"`{general}`" in table
