@@ -17,6 +17,7 @@ from agent.definitions import Downlink as Downlink_
 from agent.definitions import ProtocolChoice
 from agent.downlink import Downlink, FrameReader, Transmitter, make_frame
 from agent.dsp.channelizer import Channelizer
+from agent.dsp.noise_floor import NoiseLog, TakenNoise
 from agent.orbit.doppler import DopplerCurve
 from agent.records import AudioBlock, Block, Frame, IqBlock, OctetBlock, Record, UtcNs
 from firmware_protocols import interface
@@ -68,6 +69,8 @@ class Receiver:
         self.transmitters = tuple(transmitters)
         self.frames = 0
         self.lost = 0
+        self.measures_noise = False
+        """Whether the noise under the channels is measured; set before the first block."""
         self._watch = watch
         self._octet_framing = octet_framing
         self._octet_options = dict(octet_options or {})
@@ -76,9 +79,11 @@ class Receiver:
         self._tuned: tuple[str, float, float] | None = None
         self._channelizer: Channelizer | None = None
         self._channels: dict[int, Downlink] = {}
+        self._noise: NoiseLog | None = None
         self._curves: dict[str, DopplerCurve] = {}
         self._downlinks: list[Downlink] = []
         self._outside: tuple[str, ...] = ()
+        self._unheard: dict[str, str] = {}
         self._rejected_before: Counter[str] = Counter()
         self._newest_utc_ns: UtcNs = 0
 
@@ -144,6 +149,11 @@ class Receiver:
     def outside_band(self) -> tuple[str, ...]:
         """Name the downlinks that the present tuning cannot see."""
         return self._outside
+
+    @property
+    def unheard(self) -> Mapping[str, str]:
+        """Name the downlinks that cannot be heard in samples of this rate, and say why."""
+        return self._unheard
 
     def take_symbols(self) -> list[tuple[Transmitter, list[float]]]:
         """Take the soft symbols of frames found since last time, to look at."""
@@ -236,7 +246,7 @@ class Receiver:
         kept = [chain for chain in other._downlinks if chain.transmitter in self.transmitters]
         if signal == "audio":
             new = [item for item in self.transmitters if _chain_of(kept, item) is None]
-            self._downlinks = kept + [self._downlink(item, "audio", sample_rate_hz) for item in new]
+            self._downlinks = kept + self._audio_chains(new, sample_rate_hz)
         else:
             channelizer = other._channelizer or Channelizer(sample_rate_hz)
             self._channels = {number: chain for number, chain in before.items() if chain in kept}
@@ -280,11 +290,13 @@ class Receiver:
             received_utc_ns = link_frame.reported_utc_ms * 1_000_000
         if not self._readers:
             return [make_frame(NOBODY, link_frame, received_utc_ns, source=self.source)]
-        for reader in self._readers:
-            if len(self._readers) == 1 or reader.recognises(link_frame.data):
-                frame = make_frame(reader.transmitter, link_frame, received_utc_ns, source=self.source)
-                return [frame, *reader.read(frame)]
-        return [make_frame(NOBODY, link_frame, received_utc_ns, source=self.source)]
+        fitting = (reader for reader in self._readers if reader.recognises(link_frame.data))
+        alone = len({reader.transmitter.slug for reader in self._readers}) == 1
+        one = self._readers[0] if len(self._readers) == 1 else next(fitting, self._readers[0] if alone else None)
+        if one is None:
+            return [make_frame(NOBODY, link_frame, received_utc_ns, source=self.source)]
+        frame = make_frame(one.transmitter, link_frame, received_utc_ns, source=self.source)
+        return [frame, *one.read(frame)]
 
     # -- samples -----------------------------------------------------------------------------------------
 
@@ -299,6 +311,8 @@ class Receiver:
         self._tune(("iq", block.sample_rate_hz, block.center_frequency_hz))
         if self._channelizer is None:
             return []
+        if self._noise is not None:
+            self._noise.feed(block)
         records: list[Record] = []
         for number, channel_block in self._channelizer.feed(block).items():
             records += self._channels[number].feed(channel_block)
@@ -313,8 +327,9 @@ class Receiver:
         self._tuned = tuned
         self._channelizer = None
         self._downlinks = []
+        self._unheard = {}
         if signal == "audio":
-            self._downlinks = [self._downlink(item, "audio", sample_rate_hz) for item in self.transmitters]
+            self._downlinks = self._audio_chains(self.transmitters, sample_rate_hz)
             return
         self._channels = {}
         self._listen(Channelizer(sample_rate_hz), self.transmitters, sample_rate_hz, center_hz)
@@ -340,23 +355,52 @@ class Receiver:
                 outside.append(f"{transmitter.slug}/{downlink.name}")
                 continue
             number = channelizer.add(offset_hz, bandwidth_hz)
-            self._channels[number] = self._downlink(transmitter, "iq", channelizer.sample_rate_hz(number))
+            made = self._downlink(transmitter, "iq", channelizer.sample_rate_hz(number))
+            if made is None:
+                channelizer.remove(number)
+            else:
+                self._channels[number] = made
         self._outside = tuple(outside)
         self._downlinks = list(self._channels.values())
         self._channelizer = channelizer if self._channels else None
+        self._noise = self._noise_log(sample_rate_hz, center_hz)
         for number, chain in self._channels.items():
             self._follow(number, chain.transmitter)
 
+    def _noise_log(self, sample_rate_hz: float, center_hz: float) -> NoiseLog | None:
+        """Measure the noise of the channels of satellites that are known; of a recording nobody asks."""
+        channels = {}
+        for chain in self._downlinks:
+            one = chain.transmitter.downlink
+            width_hz = dsp.channel_bandwidth_hz(one.modulation, one.baudrate_bd, one.modulation_options)
+            if chain.transmitter.slug is not None and self.measures_noise:
+                offset_hz = one.frequency_hz - center_hz if center_hz else 0.0
+                channels[chain.transmitter.slug, one.name] = (offset_hz, min(width_hz, sample_rate_hz))
+        return NoiseLog(sample_rate_hz, channels) if channels else None
+
+    def take_noise(self) -> list[TakenNoise]:
+        """Take the noise of each downlink's channel measured since last time; may be asked while ``feed`` runs."""
+        return self._noise.take() if self._noise is not None else []
+
+    def _audio_chains(self, transmitters: Iterable[Transmitter], sample_rate_hz: float) -> list[Downlink]:
+        chains = (self._downlink(transmitter, "audio", sample_rate_hz) for transmitter in transmitters)
+        return [chain for chain in chains if chain is not None]
+
     def _downlink(
         self, transmitter: Transmitter, signal: Literal["iq", "audio"], sample_rate_hz: float
-    ) -> Downlink:
-        return Downlink(
-            transmitter,
-            signal=signal,
-            sample_rate_hz=sample_rate_hz,
-            source=self.source,
-            watcher=self._watch(transmitter) if self._watch is not None else None,
-        )
+    ) -> Downlink | None:
+        """Make a chain; ``None`` when the samples cannot hold the signal, for one may be too fast for a source."""
+        try:
+            return Downlink(
+                transmitter,
+                signal=signal,
+                sample_rate_hz=sample_rate_hz,
+                source=self.source,
+                watcher=self._watch(transmitter) if self._watch is not None else None,
+            )
+        except dsp.BadOptions as exc:
+            self._unheard[f"{transmitter.slug or 'unknown'}/{transmitter.downlink.name}"] = str(exc)
+            return None
 
 
 def _reader_of(readers: Iterable[FrameReader], transmitter: Transmitter) -> FrameReader | None:
