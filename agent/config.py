@@ -229,8 +229,11 @@ def load_satellite(name: str, extra_directories: Iterable[Path] = ()) -> tuple[s
     return entry.slug, entry.satellite
 
 
-def read_satyaml(path: Path) -> tuple[str, Satellite]:
-    """Read a SatYAML file as it is; its slug is made of the file's name."""
+def read_satyaml(path: Path, left_out: list[str] | None = None) -> tuple[str, Satellite]:
+    """Read a SatYAML file as it is; its slug is made of the file's name.
+
+    With ``left_out`` transmitters that cannot be listened to are told there instead of being an error.
+    """
     import yaml
 
     from agent.telemetry.importers import satyaml
@@ -244,7 +247,7 @@ def read_satyaml(path: Path) -> tuple[str, Satellite]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(f"not valid YAML: {' '.join(str(exc).split())}", where=str(path)) from exc
     try:
-        return satyaml.slug_of(path.stem), satyaml.satellite(document)
+        return satyaml.slug_of(path.stem), satyaml.satellite(document, left_out)
     except ConfigError as exc:
         raise ConfigError(exc.what, where=f"{path}: {exc.where}".rstrip(": "), mend=exc.mend) from exc
 

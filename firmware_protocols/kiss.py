@@ -29,6 +29,8 @@ TFEND: Final = 0xDC
 TFESC: Final = 0xDD
 COMMAND_DATA: Final = 0
 COMMAND_TIME_STAMP: Final = 9
+VOTERS: Final = 64
+"""So many frames of a file say whether there are command octets."""
 LATEST_STAMP_UTC_MS: Final = 4_102_444_800_000
 """2100-01-01: a later time stamp is taken for damage."""
 
@@ -122,6 +124,34 @@ class Deframer:
             self._stamp_utc_ms = None
         else:
             self._stamp_utc_ms = stamp
+
+
+def seems_to_have_command(octets: bytes) -> bool:
+    """Tell from the beginning of a file whether its frames begin with a command octet; in doubt they do.
+
+    Port 0's data (00) and a time stamp (09) are commands; an octet whose low half is neither is none. What is left
+    (a port above 0, or a callsign's first character) is decided by where the AX.25 addresses stand.
+    """
+    votes = 0
+    for frame in octets.split(bytes((FEND,)))[1 : 1 + VOTERS]:
+        if not frame:
+            continue
+        first = frame[0]
+        if first == COMMAND_DATA or (first == COMMAND_TIME_STAMP and len(frame) >= 9):
+            votes += 1
+        elif first & 0x0F not in (COMMAND_DATA, COMMAND_TIME_STAMP) or _seems_addressed(frame):
+            votes -= 1
+        else:
+            votes += 1
+    return votes >= 0
+
+
+def _seems_addressed(octets: bytes) -> bool:
+    """Tell whether two shifted callsigns begin here."""
+    characters = octets[:6] + octets[7:13]
+    return len(characters) == 12 and all(
+        not octet & 1 and (chr(octet >> 1).isalnum() or octet >> 1 == 0x20) for octet in characters
+    )
 
 
 def unescape(octets: bytes) -> bytes | None:

@@ -161,8 +161,11 @@ def framing_choice(framing: str, options: Options) -> ProtocolChoice:
     raise ConfigError(f"framing {framing!r} is not known here", mend=f"one of: {known}")
 
 
-def satellite(document: object) -> Satellite:
-    """Read a SatYAML document; raises ``ConfigError`` naming the place."""
+def satellite(document: object, left_out: list[str] | None = None) -> Satellite:
+    """Read a SatYAML document; raises ``ConfigError`` naming the place.
+
+    With ``left_out`` a transmitter that cannot be listened to is told there and left out, as long as another can.
+    """
     if not isinstance(document, Mapping):
         raise ConfigError("a SatYAML file is a mapping with name, norad and transmitters")
     missing = [key for key in ("name", "norad", "transmitters") if key not in document]
@@ -171,12 +174,19 @@ def satellite(document: object) -> Satellite:
     transmitters = document["transmitters"]
     if not isinstance(transmitters, Mapping) or not transmitters:
         raise ConfigError("names no transmitter", where="transmitters")
-    downlinks = []
+    downlinks: list[Downlink] = []
+    refused: list[ConfigError] = []
     for label, table in transmitters.items():
         try:
             downlinks.append(_downlink(str(label), table))
         except ConfigError as exc:
-            raise ConfigError(exc.what, where=f"transmitters.{label}", mend=exc.mend) from exc
+            refused.append(ConfigError(exc.what, where=f"transmitters.{label}", mend=exc.mend))
+            if left_out is None:
+                raise refused[0] from exc
+    if not downlinks:
+        raise refused[0]
+    if left_out is not None:
+        left_out += [f"{error.where}: {error.what}" for error in refused]
     norad = document["norad"]
     if not isinstance(norad, int) or not 1 <= norad <= 999_999_999:
         raise ConfigError(f"{norad!r} is no catalogue number", where="norad")
