@@ -40,6 +40,7 @@ from agent.runtime.assembly import (
 from agent.runtime.description import Condition
 from agent.runtime.difference import differences
 from agent.runtime.feed import Feed
+from agent.runtime.listening import ReplayFile, tell_measurements
 from agent.runtime.orders import Orders
 from agent.runtime.passes import PassWatch
 from agent.runtime.record_flow import RecordFlow
@@ -58,6 +59,7 @@ DRAIN_S = 1.5
 SETTLE_S = 0.8
 """How long shutdown waits for what is already received to reach the archive."""
 
+SECONDS_A_DAY = 86_400.0
 PREDICTION_S = 120.0
 """A day of passes of hundreds of satellites on a slow machine, with kernels that are still to be compiled."""
 
@@ -137,6 +139,8 @@ class Agent:
             await self._work()
 
     async def _work(self) -> None:
+        memory_file = self.config.resolve(self.config.file.archive.directory) / "heard.hashes"
+        heard = ReplayFile(memory_file, lambda: self.monitor.replay_memory)
         async with asyncio.TaskGroup() as outer:
             self._group = outer
             for broker in self._brokers:
@@ -151,6 +155,7 @@ class Agent:
                 outer.create_task(self._say_how_it_is(), name="station status"),
                 outer.create_task(self.service.feed_watchdog(self.promises), name="watchdog"),
                 outer.create_task(self._archive.until_it_fails(), name="archive's end"),
+                outer.create_task(heard.run(self._archive), name="replay memory"),
             ]
             reloading = outer.create_task(self.reload.run(), name="reload")
             self.service.say("READY=1")
@@ -172,6 +177,7 @@ class Agent:
             with suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_S):
                     await asyncio.gather(*(publisher.settled() for publisher in self._publishing))
+            await asyncio.to_thread(heard.save)
             for task in self._publishing.values():
                 task.cancel()
 
@@ -302,6 +308,9 @@ class Agent:
     def _set_in_view(self, slug: str, up: bool | None) -> None:
         """Tell health and the archive."""
         self.monitor.set_in_view(slug, up, time.time_ns())
+        elements = self.watch.sky.elements.get(slug) if self.watch is not None else None
+        if elements is not None:
+            self.monitor.set_orbit_period(slug, SECONDS_A_DAY / elements.mean_motion_rev_d)
         self._in_view[slug] = up
         self._pace_commits()
 
@@ -337,6 +346,7 @@ class Agent:
             self.promises.promise("health tick", self.config.file.health_tick_s + HANG_S)
             await asyncio.sleep(self.config.file.health_tick_s)
             self._count_rejected()
+            tell_measurements(self.monitor, self.feeds, time.time_ns())
             self._say_who_is_heard()
             await self.flow.take_judged(self.monitor.tick(time.time_ns()))
             await self._judge_station()
@@ -350,7 +360,7 @@ class Agent:
                 if new:
                     self._counted[key] = total.copy()
                     if tell:
-                        self.monitor.count_rejected(slug, downlink, new)
+                        self.monitor.count_rejected(slug, downlink, new, time.time_ns())
 
     def _say_who_is_heard(self) -> None:
         """Tell health which satellites no source could hear now: their silence is the station's own."""
