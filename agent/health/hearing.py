@@ -63,7 +63,7 @@ class Hearing:
         self._missed: list[UtcNs] = []
         self._overdue = False
         self._last_frame_utc_ns: UtcNs | None = None
-        self._spoken_of: set[str] = set()
+        self._untimed: set[str] = set()
 
     # -- what arrives --------------------------------------------------------------------------------------
 
@@ -75,6 +75,7 @@ class Hearing:
         link.observe(frame)
         self._last_frame_utc_ns = frame.received_utc_ns
         self._missed.clear()
+        (self._untimed.discard if timed else self._untimed.add)(frame.downlink)
         if timed:
             self._authenticity.observe_frame(frame, self.track)
         link.frequency_error_hz = self._frequency_error_hz(frame)
@@ -92,17 +93,18 @@ class Hearing:
         predicted_hz = look.doppler_hz.get(frame.downlink)
         return None if predicted_hz is None else offset_hz - predicted_hz
 
-    def observe_report(self, report: ParameterReport, *, timed: bool = True) -> None:
+    def observe_report(self, report: ParameterReport) -> None:
         """Take a report: one of the packets that are expected, with an on-board time perhaps."""
         link = self.links.get(report.downlink)
         if link is not None:
             link.observe_report(link.usable)
-        if timed:
+        if report.downlink not in self._untimed:
             self._authenticity.observe_report(report)
 
     def observe_packet(self, record: PacketRecord) -> None:
         """Take a packet."""
-        self._authenticity.observe_packet(record)
+        if record.downlink not in self._untimed:
+            self._authenticity.observe_packet(record)
 
     def count_rejected(self, downlink: str, reasons: Mapping[str, int], now_utc_ns: UtcNs) -> None:
         """Count what a downlink's chain refused, by reason."""
@@ -118,12 +120,20 @@ class Hearing:
             link.note_missing(missing)
 
     def observe_noise(
-        self, downlink: str, readings: Iterable[ChannelNoise], fault: str | None, now_utc_ns: UtcNs
+        self,
+        downlink: str,
+        readings: Iterable[ChannelNoise],
+        fault: str | None,
+        now_utc_ns: UtcNs,
+        *,
+        first: bool = False,
     ) -> None:
-        """Take the readings of a downlink's channel, and what is wrong with its samples."""
+        """Take the readings of a downlink's channel, and what is wrong with its samples; ``first`` since tuning."""
         link = self.link(downlink)
         if link is None:
             return
+        if first:
+            link.tuned_anew()
         for reading in readings:
             link.observe_noise(reading)
         link.note_fault(fault, now_utc_ns)

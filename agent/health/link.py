@@ -51,6 +51,9 @@ FAULT_AFTER_NS, FAULT_OVER_NS = NS_PER_S, 3 * NS_PER_S
 PAUSE_INTERVALS, LONGEST_PAUSE_NS = 3.5, 300 * NS_PER_S
 INTERVALS = 32
 
+BY_TOO_STRONG: Final = ("samples clipped",)
+"""What is wrong with samples when the gain is too high, or a signal too strong for it."""
+
 LEVELS: Final[Mapping[str, ConcernLevel]] = {
     "interference": "warning",
     "receiver_fault": "critical",
@@ -166,6 +169,12 @@ class LinkWatch:
         """Take what the counters of frames and packets show to be missing, in all."""
         self.missing = dict(list(missing.items())[:MAX_COUNTERS])
 
+    def tuned_anew(self) -> None:
+        """Forget what noise was usual: it was another receiver's, or another frequency's."""
+        self._noise = StepDetector()
+        self._levels.clear()
+        self._carrier_since_utc_ns = None
+
     def observe_noise(self, noise: ChannelNoise) -> None:
         """Take a reading of the channel, in order of time."""
         self._noise.feed(noise.at_utc_ns, noise.floor_dbfs)
@@ -266,12 +275,11 @@ class LinkWatch:
         return state, self.frames, self.rejected.total(), missing, math.floor(self._expected / 10.0), noise
 
     def _judge(self, now_utc_ns: UtcNs) -> tuple[LinkState, tuple[str, ...]]:
-        fault = self._receiver_fault(now_utc_ns)
-        if fault is not None:
+        fault, interference = self._receiver_fault(now_utc_ns), self._interference(now_utc_ns)
+        if fault is not None and (interference is None or fault not in BY_TOO_STRONG):
             return "receiver_fault", (fault,)
-        interference = self._interference(now_utc_ns)
         if interference is not None:
-            return "interference", interference
+            return "interference", interference if fault is None else (*interference, fault)
         view = self._view
         age_ns = None if self.last is None else now_utc_ns - self.last.received_utc_ns
         recent = age_ns is not None and age_ns <= RECENT_NS

@@ -153,10 +153,12 @@ class Monitor:
         readings: Sequence[ChannelNoise],
         fault: str | None,
         now_utc_ns: UtcNs,
+        *,
+        first: bool = False,
     ) -> None:
-        """Take the noise of a downlink's channel, and what is wrong with the samples it comes from."""
+        """Take the noise of a downlink's channel, and what is wrong with its samples; ``first`` since tuning."""
         if satellite in self._states:
-            self._states[satellite].hearing.observe_noise(downlink, readings, fault, now_utc_ns)
+            self._states[satellite].hearing.observe_noise(downlink, readings, fault, now_utc_ns, first=first)
 
     def count_rejected(
         self, satellite: str | None, downlink: str, reasons: Mapping[str, int], now_utc_ns: UtcNs = 0

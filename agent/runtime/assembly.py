@@ -20,6 +20,7 @@ from agent.errors import ConfigError
 from agent.orbit.catalogue import Catalogue
 from agent.orbit.doppler import DopplerCurve
 from agent.orbit.horizon import HorizonMask
+from agent.orbit.track import Track
 from agent.receiver import Receiver
 from agent.records import Record, Station
 from agent.runtime.announcer import Announcer
@@ -82,6 +83,7 @@ class Surroundings:
     in_view: Callable[[str, bool | None], None]
     follow: Callable[[str, DopplerCurve | None], None]
     describe: Callable[[], dict[str, Any]]
+    track: Callable[[str, Track | None], None]
 
 
 def make_feed(config: StationConfig, index: int, options: SourceTable, around: Surroundings) -> Feed:
@@ -107,7 +109,9 @@ def make_receiver(config: StationConfig, options: SourceTable) -> Receiver:
     """Make what listens to one source."""
     heard = transmitters(config, options)
     if not isinstance(options, OctetTable):
-        return Receiver(options.id, heard)
+        receiver = Receiver(options.id, heard)
+        receiver.measures_noise = True
+        return receiver
     return Receiver(options.id, heard, octet_framing=options.framing, octet_options=options.framing_options)
 
 
@@ -149,6 +153,7 @@ def make_pass_watch(
         publish_next=around.announcer.passes,
         frames_of=around.frames_of,
         in_view=around.in_view,
+        track=around.track,
         follow=around.follow,
         kept_files=refresh.files if refresh is not None else (),
         mask=HorizonMask(passes.horizon_mask) if passes.horizon_mask else None,

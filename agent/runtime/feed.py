@@ -46,6 +46,7 @@ class FeedState:
     error: str | None = None
     stalled: bool = False
     ended: bool = False
+    timed: bool = True
 
 
 class Feed:
@@ -95,6 +96,8 @@ class Feed:
                 try:
                     async with self._make() as source:
                         backoff.reset()
+                        # A recording may not say when it was made: its times are then those of playing it.
+                        self.state.timed = getattr(source, "timed", True)
                         await self._read_open(source)
                 except EndOfStream as exc:
                     self._ended(str(exc))

@@ -23,6 +23,7 @@ from agent.orbit.doppler import DopplerCurve, doppler_curve
 from agent.orbit.elements import ElementSets, MeanElements, read_elements
 from agent.orbit.history import ErrorBound, error_bound, manoeuvres
 from agent.orbit.horizon import HorizonMask, behind_mask
+from agent.orbit.track import Track
 from agent.records import Pass, PassEvent, Record, Station
 
 log = logging.getLogger("agent.passes")
@@ -93,6 +94,7 @@ class PassWatch:
         follow: Callable[[str, DopplerCurve | None], None],
         kept_files: Sequence[Path] = (),
         mask: HorizonMask | None = None,
+        track: Callable[[str, Track | None], None] | None = None,
     ) -> None:
         self.station = station
         self.sky = Sky()
@@ -110,6 +112,7 @@ class PassWatch:
         self._frames_of = frames_of
         self._in_view = in_view
         self._follow = follow
+        self._track = track
         self._followed: dict[str, DopplerCurve] = {}
         self._looked_around_ns = 0
         self._stamps: dict[Path, int] = {}
@@ -159,6 +162,7 @@ class PassWatch:
                 predicted_at = time.monotonic()
                 await asyncio.to_thread(self._predict, time.time_ns())
                 self._publish_next(self.sky)
+                self._tell_tracks()
             records, up = await asyncio.to_thread(self._now, time.time_ns())
             for slug in self._satellites:
                 self._in_view(slug, slug in up if slug in self.sky.elements else None)
@@ -166,6 +170,15 @@ class PassWatch:
             await self._follow_passes(time.time_ns())
             now_ns = time.time_ns()
             await asyncio.sleep((NS_PER_S - now_ns % NS_PER_S) / NS_PER_S)
+
+    def _tell_tracks(self) -> None:
+        """Say where each satellite is predicted to be, for who judges its signals."""
+        if self._track is None:
+            return
+        for slug in self._satellites:
+            elements = self.sky.elements.get(slug)
+            bound = None if elements is None else self.sky.bounds.get(elements.norad)
+            self._track(slug, None if elements is None else Track(elements, self.station, bound))
 
     def _files_changed(self) -> bool:
         stamps = {}

@@ -16,7 +16,7 @@ from typing import Final
 
 from agent.errors import SinkUnavailable
 from agent.health.monitor import Monitor
-from agent.records import Alarm, Frame, PacketRecord, ParameterReport, PassEvent, Record
+from agent.records import Alarm, Frame, LookAngles, PacketRecord, ParameterReport, PassEvent, Record
 from agent.runtime.announcer import Announcer
 from agent.sinks.archive import Archive
 
@@ -51,6 +51,7 @@ class RecordFlow:
         live: list[Record] = []
         for record in records:
             if isinstance(record, PacketRecord):
+                self.monitor.observe_packet(record)
                 continue
             (durable if isinstance(record, Frame | ParameterReport | PassEvent) else live).append(record)
             if isinstance(record, Frame):
@@ -59,6 +60,10 @@ class RecordFlow:
                 _sort(self.monitor.observe_frame(record), durable, live)
             elif isinstance(record, ParameterReport):
                 _sort(self.monitor.observe(record), durable, live)
+            elif isinstance(record, LookAngles):
+                self.monitor.observe_look(record)
+            elif isinstance(record, PassEvent):
+                self.monitor.observe_pass_event(record)
         await self._keep(durable, live)
 
     async def take_judged(self, records: Sequence[Record]) -> None:

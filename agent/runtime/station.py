@@ -22,6 +22,7 @@ from agent.health.conditions import STATION
 from agent.health.monitor import Monitor
 from agent.orbit.catalogue import Catalogue
 from agent.orbit.doppler import DopplerCurve
+from agent.orbit.track import Track
 from agent.records import Record
 from agent.runtime import host
 from agent.runtime.announcer import Announcer
@@ -92,6 +93,7 @@ class Agent:
         self._around = Surroundings(
             self.announcer, self.promises, self._take, self._take_passes, lambda slug: self.flow.frames[slug],
             self._set_in_view, self._follow, self.describe,
+            self._set_track,
         )  # fmt: skip
         self.http_port = http_port if http_port is not None else config.file.http_port
         self._http_port = http_port
@@ -313,6 +315,10 @@ class Agent:
             self.monitor.set_orbit_period(slug, SECONDS_A_DAY / elements.mean_motion_rev_d)
         self._in_view[slug] = up
         self._pace_commits()
+
+    def _set_track(self, slug: str, track: Track | None) -> None:
+        """Tell health where a satellite is predicted to be."""
+        self.monitor.set_track(slug, track)
 
     def _pace_commits(self) -> None:
         """Commit often while a satellite is up, or nobody knows; else wear the card less."""

@@ -55,6 +55,11 @@ class Source:
         """Return what there is to say about the recording so far."""
         return tuple(self._recording.notes) if self._recording is not None else ()
 
+    @property
+    def timed(self) -> bool:
+        """Whether the recording says when it was made."""
+        return self._recording is not None and self._recording.start_utc_ns is not None
+
     async def __aenter__(self) -> Self:
         self._open()
         return self

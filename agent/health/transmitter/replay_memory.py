@@ -33,7 +33,8 @@ class ReplayMemory:
         self._buckets = max(1, places // WAYS)
         self._hashes = np.zeros((self._buckets, WAYS), dtype=np.uint64)
         self._times = np.zeros((self._buckets, WAYS), dtype=np.uint32)
-        self.newest_utc_ns: UtcNs = 0
+        self.kept_utc_ns: UtcNs = 0
+        """The newest time of what was loaded."""
 
     def meet(self, context: str, data: bytes, at_utc_ns: UtcNs) -> UtcNs | None:
         """Remember octets heard at a time; return when they were heard first, if they were.
@@ -46,7 +47,6 @@ class ReplayMemory:
     def _put(self, key: int, at_s: int) -> UtcNs | None:
         bucket = key % self._buckets
         hashes, times = self._hashes[bucket], self._times[bucket]
-        self.newest_utc_ns = max(self.newest_utc_ns, at_s * NS_PER_S)
         oldest_s = max(0, at_s - REMEMBERED_S)
         for place in np.flatnonzero(hashes == np.uint64(key)).tolist():
             if int(times[place]) >= oldest_s:
@@ -81,6 +81,7 @@ class ReplayMemory:
         # Oldest first, so that what does not fit is the oldest.
         for index in np.argsort(times, kind="stable").tolist():
             self._put(int(hashes[index]), int(times[index]))
+        self.kept_utc_ns = int(times.max()) * NS_PER_S if count else 0
         return True
 
 
