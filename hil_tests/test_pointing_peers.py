@@ -1,7 +1,7 @@
 """What the agent says of a pass, followed by Hamlib's rotator and radio daemons.
 
-The agent itself moves nothing and tunes no radio: it publishes where a satellite stands and what its Doppler is. That
-this is what a rotator and a radio can be driven by, is tested here against Debian's daemons with their dummy models.
+The agent itself moves nothing and tunes no radio: it publishes where a satellite stands and what its Doppler is.
+That a rotator and a radio can be driven by it is tested here, against Debian's daemons with their dummy models.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Debian's mosquitto with the whole configuration that docs/mqtt.md gives: TLS, passwords and access list together."""
+"""Debian's mosquitto with the whole configuration of docs/mqtt.md: TLS, passwords and access list together."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -59,19 +60,15 @@ async def test_a_station_delivers_and_a_dashboard_reads_with_the_documented_conf
             password_file=secret(tmp_path, "station-1 secret"),
         )  # fmt: skip
         await archive.write([numbered_frame(number) for number in range(20)])
-        async with (
-            aiomqtt.Client(
-                "127.0.0.1",
-                broker.port,
-                username="dashboard",
-                password="dashboard secret",
-                tls_context=tls_context(tls),
-                identifier="wall",
-            ) as dashboard  # fmt: skip
-        ):
+        async with aiomqtt.Client(
+            "127.0.0.1",
+            broker.port,
+            username="dashboard",
+            password="dashboard secret",
+            tls_context=tls_context(tls),
+            identifier="wall",
+        ) as dashboard:
             await dashboard.subscribe("gs/#", qos=1)
-            import asyncio
-
             publisher = Publisher(table, "station-1", archive, boot="rig", version="0")
             publishing = asyncio.create_task(publisher.run())
 

@@ -210,7 +210,7 @@ def _ready(observer: Observer, served: dict[str, Any]) -> bool:
 
 
 def _settled(books: Books) -> Callable[[], bool]:
-    """Give a condition: both destinations have the same number of frames, and for a while no more have come."""
+    """Give a condition: both destinations have the same frames, and for a while no more have come."""
     seen: tuple[list[int], float] = ([], 0.0)
 
     def settled() -> bool:
@@ -218,7 +218,9 @@ def _settled(books: Books) -> Callable[[], bool]:
         now = [len(frames) for frames in books.published.values()]
         if now != seen[0]:
             seen = (now, time.monotonic())
-        return len(set(now)) == 1 and time.monotonic() - seen[1] >= QUIET_S
+        quiet = time.monotonic() - seen[1] >= QUIET_S
+        # One destination may have some twice: what is sent again after a cut.
+        return quiet and len({frozenset(frames) for frames in books.published.values()}) == 1
 
     return settled
 

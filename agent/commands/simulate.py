@@ -93,9 +93,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.record is not None:
         return _record(scenario, arguments.record, arguments.seconds)
-    if not 0.1 <= arguments.speed <= MAX_SPEED:
-        raise ConfigError(f"--speed is between 0.1 and {MAX_SPEED}")
-    pace = _set_pace(arguments.speed)
+    speed = arguments.speed if arguments.speed is not None else scenario.file.speed if arguments.judge else 1.0
+    if not 0.1 <= speed <= MAX_SPEED:
+        raise ConfigError(f"--speed is between 0.1 and {MAX_SPEED:.0f}")
+    pace = _set_pace(speed)
     if arguments.judge:
         return _judge(scenario, arguments, pace)
     # All that matters is closed by then, and the interpreter's last collection takes up to a second.

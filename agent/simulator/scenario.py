@@ -96,8 +96,8 @@ class Place(Definition, frozen=True, kw_only=True):
 class ScenarioFile(Definition, frozen=True, kw_only=True):
     """A whole scenario file.
 
-    ``seconds`` is how long it lasts (without it: until it is told to end); ``alarms`` are those that the
-    satellites' own curves raise, beside those of the faults.
+    ``seconds`` is how long it lasts (without it: until it is told to end), ``speed`` how much faster than real time
+    it is judged; ``alarms`` are those that the satellites' own curves raise, beside those of the faults.
     """
 
     description: str = ""
@@ -109,6 +109,7 @@ class ScenarioFile(Definition, frozen=True, kw_only=True):
     satellite_directories: tuple[str, ...] = ()
     seed: int = 1
     seconds: Positive | None = None
+    speed: Annotated[float, Meta(ge=0.1, le=10_000)] = 1.0
     alarms: tuple[AlarmName, ...] = ()
 
 
