@@ -244,6 +244,7 @@ def _health(health: HealthStatus) -> Json:
         stale_packets=list(health.stale_packets),
         last_report_ts=_ms(health.last_report_utc_ns),
         authenticity=health.authenticity,
+        authenticity_evidence=list(health.authenticity_evidence),
         marking=health.marking,
     )
 
@@ -259,10 +260,20 @@ def _link(link: LinkStatus) -> Json:
         last_frame_ts=_ms(link.last_frame_utc_ns),
         snr_db=_rounded(link.snr_db, 2),
         frequency_offset_hz=_rounded(link.frequency_offset_hz, 1),
+        frequency_error_hz=_rounded(link.frequency_error_hz, 1),
+        frames_per_min=link.frames_per_min,
+        corrected=link.corrected,
+        noise_floor_dbfs=_rounded(link.noise_floor_dbfs, 1),
+        level_over_noise_db=_rounded(link.level_over_noise_db, 1),
+        sync_losses=link.sync_losses,
+        expected=link.expected,
+        received=link.received,
+        missing=sum(link.missing.values()),
         evidence=list(link.evidence),
         marking=link.marking,
     )
-    return described | {f"rejected_{level(reason, 48)}": count for reason, count in sorted(link.rejected.items())}
+    described |= {f"rejected_{level(reason, 48)}": count for reason, count in sorted(link.rejected.items())}
+    return described | {f"missing_{level(counter, 48)}": count for counter, count in sorted(link.missing.items())}
 
 
 def _orbit(look: LookAngles) -> Json:

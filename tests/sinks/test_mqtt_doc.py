@@ -47,10 +47,14 @@ HEALTH = HealthStatus(
     ),
     stale_packets=("beacon",),
     last_report_utc_ns=LAST_NS,
+    authenticity="physically_consistent",
+    authenticity_evidence=("Doppler follows the orbit within 21 Hz over 60 s and 24 frames, offset +350 Hz",),
 )
 LINK = LinkStatus(
-    "link", "uhf", RECEIVED_UTC_NS, "nominal", 7, {"bad_fcs": 3, "too_short": 1}, LAST_NS, 11.9, -431.2
-)
+    "link", "uhf", RECEIVED_UTC_NS, "nominal", 7, {"bad_fcs": 3, "too_short": 1}, LAST_NS, 11.9, -431.2,
+    ("last frame 0 s ago",), frames_per_min=7.0, corrected=2, frequency_error_hz=-431.2, noise_floor_dbfs=-44.2,
+    level_over_noise_db=9.5, sync_losses=1, missing={"apid 33": 2}, expected=12, received=7,
+)  # fmt: skip
 LOOK = LookAngles(
     "link", 42714, RECEIVED_UTC_NS, 171.25, 12.5, 1400.1, -5.25, 1.5, 103.25, 510.0, 0.75, {"uhf": -9321.4}
 )

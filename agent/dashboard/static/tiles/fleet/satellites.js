@@ -173,7 +173,7 @@ class Card {
     else if (pass) this._pass.set(null, `${countdown(pass.aos_ts, nowMs)} · ${pass.max_elevation_deg?.toFixed(0)}°`, `AOS ${utc(pass.aos_ts, nowMs)} UTC over ${pass.station}`);
     else this._pass.set("unknown", "none known", "no station has published a coming pass");
     const authenticity = heard?.authenticity;
-    this._trust.set(authenticityLevel(authenticity), authenticityWord(authenticity), "is it the satellite it says it is?");
+    this._trust.set(authenticityLevel(authenticity), authenticityWord(authenticity), ["is it the satellite it says it is?", ...(heard?.authenticity_evidence ?? [])].join("\n"));
     const station = link && page.store.stations.get(link.station);
     setClass(this.element, "stale", station?.online === false || (link && link.session !== page.connection.session));
   }
@@ -188,7 +188,7 @@ class Card {
 
 function why(satellite, level, alarm, health) {
   if (alarm) return `${alarm.data.level}: ${String(alarm.data.parameter).replaceAll("_", " ")} ${format(alarm.data.value)} ${written(alarm.data.unit ?? "")}`.trim();
-  if (health?.authenticity === "suspect") return "may not be who it says it is";
+  if (health?.authenticity === "suspect") return health.authenticity_evidence?.[0] ?? "may not be who it says it is";
   if (health?.stale_packets?.length) return `${health.stale_packets.join(", ")} overdue`;
   const evidence = satellite.link?.data.evidence?.[0];
   if (evidence && ["interference", "receiver_fault", "fading"].includes(satellite.link.data.state)) return evidence;

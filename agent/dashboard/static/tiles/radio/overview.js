@@ -9,7 +9,7 @@ export const title = "";
 export const order = 0;
 export const size = "full";
 
-const HEADS = ["downlink", "station", "state", "frames", "refused", "SNR", "offset", "last frame", "evidence"];
+const HEADS = ["downlink", "station", "state", "frames", "refused", "missing", "expected", "SNR", "noise", "error", "last frame", "evidence"];
 
 export function create(page) {
   const choice = new SatelliteChoice(page, "radio");
@@ -46,17 +46,27 @@ class Row {
   }
 
   draw({ data, station }, nowMs) {
-    const [where, , frames, refused, snr, offset, last, evidence] = this._cells;
+    const [where, , frames, refused, missing, expected, snr, noise, error, last, evidence] = this._cells;
     setText(this._name, data.downlink ?? "unknown");
     setText(where, station);
     setSign(this._sign, linkLevel(data.state));
     setText(this._state, linkWord(data.state));
     setText(frames, String(data.frames ?? "unknown"));
+    setTitle(frames, `${data.frames_per_min ?? 0} in the last minute\n${data.corrected ?? 0} symbols corrected\n${data.sync_losses ?? 0} sync losses`);
     const reasons = Object.entries(data).filter(([key]) => key.startsWith("rejected_"));
     setText(refused, String(data.rejected ?? "unknown"));
     setTitle(refused, reasons.map(([key, count]) => `${key.slice(9).replaceAll("_", " ")}: ${count}`).join("\n"));
     setText(snr, Number.isFinite(data.snr_db) ? `${data.snr_db.toFixed(1)} dB` : "unknown");
-    setText(offset, Number.isFinite(data.frequency_offset_hz) ? `${data.frequency_offset_hz.toFixed(0)} Hz` : "unknown");
+    setText(missing, String(data.missing ?? "unknown"));
+    const counters = Object.entries(data).filter(([key]) => key.startsWith("missing_"));
+    setTitle(missing, counters.map(([key, count]) => `${key.slice(8).replaceAll("_", " ")}: ${count}`).join("\n"));
+    setText(expected, data.expected === undefined ? "unknown" : `${data.received} of ${data.expected}`);
+    setTitle(expected, "packets that came, of those that should have while it was high enough");
+    setText(noise, Number.isFinite(data.noise_floor_dbfs) ? `${data.noise_floor_dbfs.toFixed(1)} dBFS` : "unknown");
+    setTitle(noise, Number.isFinite(data.level_over_noise_db) ? `in the channel ${data.level_over_noise_db.toFixed(1)} dB over it` : "");
+    const errorHz = data.frequency_error_hz ?? data.frequency_offset_hz;
+    setText(error, Number.isFinite(errorHz) ? `${errorHz.toFixed(0)} Hz` : "unknown");
+    setTitle(error, Number.isFinite(data.frequency_error_hz) ? "carrier against the prediction, Doppler included" : "carrier in its channel; no prediction");
     setText(last, ago(data.last_frame_ts, nowMs));
     setTitle(last, bothClocks(data.last_frame_ts));
     const words = [...(data.evidence ?? []), ...reasons.map(([key, count]) => `${count} × ${key.slice(9).replaceAll("_", " ")}`)];

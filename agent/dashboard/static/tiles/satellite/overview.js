@@ -64,7 +64,7 @@ export function create(page) {
     health.set(level, !said?.last_report_ts ? "unknown" : out ? `${level} · ${out} of ${said.monitored} out of limits` : said.monitored ? `${said.monitored} in limits` : "no limits are set", said ? `as of ${bothClocks(said.ts)}` : "no station has judged it");
     const state = satellite.link?.data;
     link.set(linkLevel(state?.state), `${linkWord(state?.state)} · heard ${ago(satellite.lastHeardMs, nowMs)}`, (state?.evidence ?? []).join("\n"));
-    trust.set(authenticityLevel(said?.authenticity), authenticityWord(said?.authenticity));
+    trust.set(authenticityLevel(said?.authenticity), authenticityWord(said?.authenticity), (said?.authenticity_evidence ?? []).join("\n"));
     const up = inView(satellite, nowMs);
     const next = page.store.passes().find((item) => item.satellite === satellite.slug && (item.los_ts ?? Infinity) > nowMs);
     if (up) pass.set("normal", `in view, ${up.data.elevation_deg.toFixed(1)}° up in ${up.data.azimuth_deg.toFixed(0)}°`, next ? `LOS ${bothClocks(next.los_ts)}` : "");
