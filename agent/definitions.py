@@ -320,6 +320,16 @@ class Parameter(Definition, frozen=True):
     generated: bool = False
 
 
+def roll_over_of(value: Parameter | Derived) -> float:
+    """Return where an uncalibrated unsigned integer rolls over, 0 for what cannot."""
+    if not isinstance(value, Parameter) or value.calibration is not None or value.contexts:
+        return 0.0
+    kind = value.type.split(".")[0]
+    if kind == "bits":
+        return 2.0**value.width if value.width else 0.0
+    return 2.0 ** int(kind[1:]) if kind[0] == "u" and kind[1:].isdecimal() else 0.0
+
+
 def element_suffixes(parameter: Parameter) -> tuple[str, ...]:
     """Return what is put behind the name of each element of a fixed count; one empty suffix for a single value."""
     if parameter.elements:

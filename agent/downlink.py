@@ -223,7 +223,7 @@ class FrameReader:
             packets = [inner for outer in packets for inner in stage.feed(outer)] + stage.flush()
         for packet in packets:
             try:
-                self._decoder.decode(self.transmitter.downlink.name, packet, 0)
+                self._decoder.decode(self.transmitter.downlink.name, packet, 0, remember=False)
             except DecodeError:
                 continue
             return True

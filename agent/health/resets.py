@@ -11,8 +11,7 @@ import datetime
 import re
 from dataclasses import dataclass
 
-from agent.definitions import Packet, Parameter, Satellite, Time, named_values
-from agent.health.trends.windows import modulo_of
+from agent.definitions import Packet, Parameter, Satellite, Time, named_values, roll_over_of
 from agent.records import ParameterReport, UtcNs
 
 NS_PER_S = 1_000_000_000
@@ -113,9 +112,9 @@ def _watched(packet: Packet) -> _Watched | None:
             continue
         if role == "uptime" or (role == "auto" and watched.uptime is None and _UPTIME.search(name) and unit_s):
             watched.uptime, watched.uptime_unit_s = name, unit_s or 1.0
-            watched.uptime_modulo_s = modulo_of(value) * watched.uptime_unit_s
+            watched.uptime_modulo_s = roll_over_of(value) * watched.uptime_unit_s
         elif role == "boot_count" or (role == "auto" and watched.boots is None and _BOOTS.search(name)):
-            watched.boots, watched.boots_modulo = name, modulo_of(value)
+            watched.boots, watched.boots_modulo = name, roll_over_of(value)
         if isinstance(value, Parameter) and value.generated and isinstance(value.calibration, Time):
             epoch = datetime.datetime.fromisoformat(value.calibration.epoch)
             epoch = epoch if epoch.tzinfo else epoch.replace(tzinfo=datetime.UTC)

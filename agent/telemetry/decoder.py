@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from agent import definitions
 from agent.definitions import satisfies
@@ -19,6 +19,7 @@ from agent.errors import ConfigError, DecodeError
 from agent.records import EngineeringValue, ParameterReport, ParameterValue, RawValue, UtcNs
 from agent.telemetry.calibration import Calibrator, NoInverse, compile_calibration, invert, moment_of
 from agent.telemetry.expression import CompiledExpression, compile_expression
+from agent.telemetry.history import History
 from agent.telemetry.layout import Layout, compile_packet
 from agent.telemetry.named_layout import NamedLayout
 from agent.telemetry.placement import Field
@@ -63,6 +64,9 @@ class PacketDecoder:
             if "*" not in name:
                 known.append(name)
         self._derived = tuple(self._derive(index, one, known) for index, one in enumerate(packet.derived))
+        asked = {window for _, expression, _ in self._derived for window in expression.windows}
+        roll_overs = {name: definitions.roll_over_of(value) for name, value, _ in definitions.named_values(packet)}
+        self._history = History(asked, roll_overs) if asked else None
         self._needs_values = needs_values
         self._needs_raws = needs_raws
         self._plain = self.layout.fixed is not None and not needs_values and not needs_raws
@@ -84,7 +88,7 @@ class PacketDecoder:
         where = f"{self.where}.derived[{index}]"
         if one.name in known:
             raise ConfigError(f"two parameters are called {one.name!r}", where=f"{where}.name")
-        expression = compile_expression(one.expression, known, f"{where}.expression")
+        expression = compile_expression(one.expression, known, f"{where}.expression", windows=True)
         known.append(one.name)
         return one.name, expression, check_unit(one.unit, f"{where}.unit")
 
@@ -97,8 +101,14 @@ class PacketDecoder:
         """Return what turns a parameter's raw value into its engineering value, ``None`` when they are the same."""
         return next(convert for known, convert, _ in self._columns if known == name)
 
-    def values(self, data: bytes) -> tuple[tuple[ParameterValue, ...], UtcNs | None]:
-        """Decode the octets; also return the time of generation if the packet says it. Raises ``DecodeError``."""
+    def values(
+        self, data: bytes, at_utc_ns: UtcNs | None = None
+    ) -> tuple[tuple[ParameterValue, ...], UtcNs | None]:
+        """Decode the octets; also return the time of generation if the packet says it. Raises ``DecodeError``.
+
+        ``at_utc_ns`` is when they were received, for derived values that look back; without it nothing is kept, and
+        those have no value. The packet's own time goes before it.
+        """
         if self._plain and self.layout.fixed is not None:
             self.layout.check_length(len(data))
             raws = self.layout.fixed.read(data)
@@ -109,10 +119,10 @@ class PacketDecoder:
                 ]
             )
         else:
-            values = self._in_context(data)
+            values = self._in_context(data, at_utc_ns)
         return values, self._generation_time(values)
 
-    def _in_context(self, data: bytes) -> tuple[ParameterValue, ...]:
+    def _in_context(self, data: bytes, at_utc_ns: UtcNs | None) -> tuple[ParameterValue, ...]:
         """Decode a packet in which values depend on each other, or whose layout varies."""
         if self.layout.fixed is not None:
             self.layout.check_length(len(data))
@@ -136,9 +146,19 @@ class PacketDecoder:
             engineering[name] = value
             raws[name] = raw
             values.append(ParameterValue(name, raw, value, field.parameter.unit))
+        history = self._history if at_utc_ns is not None else None
+        if history is not None and at_utc_ns is not None:
+            at_utc_ns = self._generation_time(tuple(values)) or at_utc_ns
+            for one in values:
+                history.add(one.name, one.value, at_utc_ns)
         for name, expression, unit in self._derived:
-            computed = expression(engineering)
+            known: Mapping[Any, object] = engineering
+            if history is not None and at_utc_ns is not None and expression.windows:
+                known = engineering | history.values(expression.windows, at_utc_ns)
+            computed = expression(known)
             engineering[name] = computed
+            if history is not None and at_utc_ns is not None:
+                history.add(name, computed, at_utc_ns)
             values.append(ParameterValue(name, float("nan") if computed is None else computed, computed, unit))
         return tuple(values)
 
@@ -280,15 +300,24 @@ class Decoder:
         )
 
     def decode(
-        self, downlink: str, packet: Packet, received_utc_ns: UtcNs, generated_utc_ns: UtcNs | None = None
+        self,
+        downlink: str,
+        packet: Packet,
+        received_utc_ns: UtcNs,
+        generated_utc_ns: UtcNs | None = None,
+        *,
+        remember: bool = True,
     ) -> ParameterReport:
         """Decode one packet; raises ``DecodeError`` with the reason it is counted under.
+
+        ``remember`` keeps its values for derived values of later packets that look back.
 
         ``generated_utc_ns`` is the on-board time that the packet's protocol gave; without it a parameter marked
         ``generated`` says it.
         """
         chosen = self._order[choose(self._rules, downlink, packet.header, packet.data)]
-        values, own_utc_ns = chosen.values(packet.data)
+        at_utc_ns = received_utc_ns if generated_utc_ns is None else generated_utc_ns
+        values, own_utc_ns = chosen.values(packet.data, at_utc_ns if remember else None)
         self.undefined.update([value.name for value in values if value.value is None])
         return ParameterReport(
             satellite=self.slug,

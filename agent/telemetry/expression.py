@@ -2,7 +2,8 @@
 
 Knows numbers, names and a few functions. Does not know what the names stand for: the caller lists the names
 that exist when it compiles and gives their values when it computes. Python's grammar and precedence; ``^`` is
-exclusive or, as in Python, and a power is bounded.
+exclusive or, as in Python, and a power is bounded. A function of a quoted name and seconds (``mean("x", 600)``) is
+over what that parameter was lately: the caller computes it and gives it with the values.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from agent.errors import ConfigError
+from agent.telemetry.history import FUNCTIONS as WINDOW_FUNCTIONS
+from agent.telemetry.history import MAX_WINDOW_S, WindowFunction
 
 Number: TypeAlias = "int | float"
 Compute: TypeAlias = Callable[[Mapping[str, object]], "Number"]
@@ -111,13 +114,14 @@ CONSTANTS: Mapping[str, float] = MappingProxyType({"pi": math.pi, "e": math.e})
 
 @dataclass(frozen=True, slots=True)
 class CompiledExpression:
-    """An expression ready to compute; ``names`` are those it reads."""
+    """An expression ready to compute; ``names`` are those it reads, ``windows`` what it asks of their past."""
 
     text: str
     names: frozenset[str]
     _compute: Compute
+    windows: frozenset[WindowFunction] = frozenset()
 
-    def __call__(self, values: Mapping[str, object]) -> int | float | bool | None:
+    def __call__(self, values: Mapping[Any, object]) -> int | float | bool | None:
         """Compute; ``None`` when it has no value for these operands."""
         try:
             value = self._compute(values)
@@ -126,18 +130,30 @@ class CompiledExpression:
         return value if isinstance(value, int | float) else None
 
 
-def compile_expression(text: str, names: Collection[str], where: str = "") -> CompiledExpression:
-    """Compile an expression over ``names``; raises ``ConfigError`` naming what it does not know."""
+def compile_expression(
+    text: str, names: Collection[str], where: str = "", *, windows: bool = False
+) -> CompiledExpression:
+    """Compile an expression over ``names``; raises ``ConfigError`` naming what it does not know.
+
+    ``windows`` allows functions of what parameters were lately.
+    """
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
         raise ConfigError(f"not an expression: {text!r}", where=where) from exc
-    used: set[str] = set()
+    used = _Used(set(), set() if windows else None)
     compute = _compile(tree.body, frozenset(names), used, where, 0)
-    return CompiledExpression(text, frozenset(used), compute)
+    return CompiledExpression(text, frozenset(used.names), compute, frozenset(used.windows or ()))
 
 
-def _compile(node: ast.expr, names: frozenset[str], used: set[str], where: str, depth: int) -> Compute:
+class _Used(NamedTuple):
+    """What an expression asks for; ``windows`` is ``None`` where the past is not known."""
+
+    names: set[str]
+    windows: set[WindowFunction] | None
+
+
+def _compile(node: ast.expr, names: frozenset[str], used: _Used, where: str, depth: int) -> Compute:
     if depth > MAX_DEPTH:
         raise ConfigError(f"expression nested deeper than {MAX_DEPTH}", where=where)
 
@@ -172,6 +188,10 @@ def _compile(node: ast.expr, names: frozenset[str], used: set[str], where: str, 
         case ast.IfExp(test=test, body=body, orelse=orelse):
             condition, yes, no = inner(test), inner(body), inner(orelse)
             return lambda values: yes(values) if condition(values) else no(values)
+        case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str() as parameter), *rest]) if (
+            name in WINDOW_FUNCTIONS and not node.keywords
+        ):
+            return _compile_window(name, parameter, rest, names, used, where)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
             function, fewest, most = FUNCTIONS[name]
             if not fewest <= len(arguments) <= most:
@@ -186,9 +206,37 @@ def _compile(node: ast.expr, names: frozenset[str], used: set[str], where: str, 
             )
 
 
-def _compile_name(name: str, names: frozenset[str], used: set[str], where: str) -> Compute:
+def _compile_window(
+    function: str, parameter: str, rest: list[ast.expr], names: frozenset[str], used: _Used, where: str
+) -> Compute:
+    example = f'{function}("{parameter}", 600)'
+    if used.windows is None:
+        raise ConfigError(f"{example}: only a derived value knows the past", where=where)
+    if parameter not in names:
+        raise ConfigError(
+            f"unknown name {parameter!r} in {function}()", where=where, mend="earlier parameters are known"
+        )
+    match rest:
+        case [ast.Constant(value=int() | float() as seconds)] if 0 < seconds <= MAX_WINDOW_S:
+            window = WindowFunction(function, parameter, float(seconds))
+        case _:
+            raise ConfigError(
+                f"{function}() of a quoted name takes seconds, up to {MAX_WINDOW_S:.0f}", where=where, mend=example
+            )
+    used.windows.add(window)
+    return lambda values: _window_value(values, window)
+
+
+def _window_value(values: Mapping[Any, object], window: WindowFunction) -> Number:
+    value = values.get(window)
+    if not isinstance(value, int | float):
+        raise Undefined("nothing is known of that time")
+    return value
+
+
+def _compile_name(name: str, names: frozenset[str], used: _Used, where: str) -> Compute:
     if name in names:
-        used.add(name)
+        used.names.add(name)
         return lambda values: values[name]  # type: ignore[return-value]  # a text fails in arithmetic: no value
     if name in CONSTANTS:
         constant = CONSTANTS[name]

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.definitions import Derived, Enumeration, Packet, Parameter, Time, Watch, named_values
+from agent.definitions import Derived, Enumeration, Packet, Parameter, Time, Watch, named_values, roll_over_of
 from agent.records import ParameterReport, UtcNs, WindowStatistics
 
 BINS = 32
@@ -38,7 +38,7 @@ class NumericParameters:
                 continue
             self.units[name] = value.unit
             self.watches.append(value.watch)
-            modulo.append(modulo_of(value))
+            modulo.append(roll_over_of(value))
         self.names = tuple(self.units)
         self.modulo = np.array(modulo, np.float64)
         self.places = {name: index for index, name in enumerate(self.names)}
@@ -64,18 +64,6 @@ def _is_number(value: Parameter | Derived) -> bool:
     if value.type.split(".")[0] in ("bytes", "text", "flag", "group"):
         return False
     return not isinstance(value.calibration, Enumeration | Time)
-
-
-def modulo_of(value: Parameter | Derived) -> float:
-    """Return where an uncalibrated unsigned integer rolls over, 0 for what cannot."""
-    if not isinstance(value, Parameter) or value.calibration is not None or value.contexts:
-        return 0.0
-    kind = value.type.split(".")[0]
-    if kind == "bits":
-        return 2.0**value.width if value.width else 0.0
-    return {"u8": 2.0**8, "u16": 2.0**16, "u24": 2.0**24, "u32": 2.0**32, "u48": 2.0**48, "u64": 2.0**64}.get(
-        kind, 0.0
-    )
 
 
 class Windows:
