@@ -37,12 +37,15 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from firmware_protocols import hdlc
-from firmware_protocols.interface import Example, HeaderValue, LinkFrame, Packet
+from firmware_protocols.interface import Around, Example, HeaderValue, LinkFrame, Packet
 
 INPUT: Final = "symbols"
 
 MIN_OCTETS: Final = 15
 MAX_DIGIPEATERS: Final = 8
+TO_ALL: Final = "QST"
+FROM_NOBODY: Final = "SIMSAT"
+"""Callsigns where none are known: a call to all amateurs, from nobody's."""
 
 ADDRESS = Struct(
     "characters" / Bytes(6),
@@ -69,9 +72,13 @@ POLL_FINAL: Final = 0x10
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the bits lie on the channel; ``repair`` allows frames whose FCS was met by inverting weak symbols."""
+    """How the bits lie on the channel; ``repair`` allows frames whose FCS was met by inverting weak symbols.
+
+    ``nrzi_again``: coded as NRZI a second time, behind the scrambler (QB50 UA01).
+    """
 
     nrzi: bool = True
+    nrzi_again: bool = False
     scrambler: Literal["none", "g3ruh"] = "none"
     repair: bool = True
     max_octets: Annotated[int, Meta(ge=64, le=8192)] = 2048
@@ -79,7 +86,11 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def _hdlc_options(options: Options) -> hdlc.Options:
     return hdlc.Options(
-        nrzi=options.nrzi, scrambler=options.scrambler, min_octets=MIN_OCTETS, max_octets=options.max_octets
+        nrzi=options.nrzi,
+        nrzi_again=options.nrzi_again,
+        scrambler=options.scrambler,
+        min_octets=MIN_OCTETS,
+        max_octets=options.max_octets,
     )
 
 
@@ -228,6 +239,15 @@ def build_ui_frame(
     return b"".join(addresses) + bytes((0x03, pid)) + information
 
 
+def enclose(data: bytes, options: Options, around: Around) -> bytes:
+    """Put information behind the addresses of one like it, or of a call to all without one."""
+    for packet in PacketExtractor(options).feed(around.like) if around.like else ():
+        at = around.like.find(packet.data, MIN_OCTETS) if packet.data else len(around.like)
+        if at >= 0:
+            return around.like[:at] + data
+    return build_ui_frame(TO_ALL, FROM_NOBODY, data)
+
+
 def encode(frame: bytes, options: Options, *, flags_before: int = 25, flags_after: int = 4) -> NDArray[np.uint8]:
     """Return the channel bits (0 and 1) of one transmission of ``frame``, which comes without its FCS."""
     return hdlc.encode(frame, _hdlc_options(options), flags_before=flags_before, flags_after=flags_after)
@@ -249,6 +269,13 @@ EXAMPLES = (
         stream=encode(_AO27, Options(scrambler="g3ruh")).tobytes(),
         frames=(_AO27,),
         options={"scrambler": "g3ruh"},
+    ),
+    Example(
+        name="the same as UA01 sends its own: NRZI before the scrambler and behind it",
+        source="the same frame, channel bits rebuilt by encode",
+        stream=encode(_AO27, Options(scrambler="g3ruh", nrzi_again=True)).tobytes(),
+        frames=(_AO27,),
+        options={"scrambler": "g3ruh", "nrzi_again": True},
     ),
     Example(
         name="AO-27 telemetry, header taken off",

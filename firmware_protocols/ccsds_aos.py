@@ -31,10 +31,11 @@ from msgspec import Meta
 
 from firmware_protocols.ccsds import frame_error_control, header_error_control, operational_control
 from firmware_protocols.ccsds.counters import Verdict
+from firmware_protocols.ccsds.idle import filled
 from firmware_protocols.ccsds.packet_zone import MORE, NO_PACKET, packet_octets
 from firmware_protocols.ccsds.solitary import SolitaryPackets, Zone
 from firmware_protocols.ccsds.virtual_channels import VirtualChannel, VirtualChannels, goes_on
-from firmware_protocols.interface import Example, Gap, HeaderValue, Packet
+from firmware_protocols.interface import Around, Example, Gap, HeaderValue, Packet
 
 VERSION: Final = 1
 IDLE_VCID: Final = 63
@@ -269,6 +270,31 @@ def build(
         header += header_error_control.parity(information).to_bytes(2, "big")
     frame = header + bytes(options.insert_zone_octets) + data + (ocf if options.ocf else b"")
     return frame_error_control.append(frame, options.fecf)
+
+
+def enclose(data: bytes, options: Options, around: Around) -> bytes:
+    """Put a packet into a frame, counted on from one like it."""
+    fields = HEADER.parse(around.like[:HEADER_OCTETS]) if len(around.like) >= HEADER_OCTETS else None
+    scid = fields.scid if fields else options.scid or 0
+    vcid = fields.vcid if fields else next(iter(options.vcids), 0)
+    count = (fields.vc_frame_count if fields else 0) + around.number
+    before = HEADER_OCTETS + 2 * options.fhec + options.insert_zone_octets
+    behind = operational_control.OCTETS * options.ocf + frame_error_control.octets(options.fecf)
+    wanted = around.octets or len(around.like)
+    room = max(1, wanted - before - behind) if wanted else 0
+    service = options.services.get(str(vcid), options.service)
+    if service == "m_pdu":
+        zone = bytes(POINTER_OCTETS) + filled(data, max(1, room - POINTER_OCTETS) if room else 0)
+    elif service == "b_pdu":
+        zone = ALL_BITS.to_bytes(POINTER_OCTETS, "big") + data
+    elif service == "packet_at":
+        lead = around.like[before : options.packet_at].ljust(options.packet_at - before, b"\0")
+        zone = (lead + data).ljust(room, b"\0")
+    else:
+        zone = data
+    if room and len(zone) > room:
+        raise ValueError(f"{len(zone)} octets do not fit into a frame that holds {room}")
+    return build(scid, vcid, count, zone, options)
 
 
 _DANURI = bytes.fromhex(

@@ -26,9 +26,10 @@ from construct import BitsInteger, BitStruct, Flag
 from msgspec import Meta
 
 from firmware_protocols.ccsds import frame_error_control, operational_control
+from firmware_protocols.ccsds.idle import filled
 from firmware_protocols.ccsds.packet_zone import ONLY_IDLE
 from firmware_protocols.ccsds.virtual_channels import VirtualChannels
-from firmware_protocols.interface import Example, Gap, HeaderValue, Packet
+from firmware_protocols.interface import Around, Example, Gap, HeaderValue, Packet
 
 VERSION: Final = 0
 HEADER_OCTETS: Final = 6
@@ -178,6 +179,18 @@ def build(
         header += bytes([len(secondary_header)]) + secondary_header
     frame = header + data + ocf
     return frame_error_control.append(frame, options.fecf)
+
+
+def enclose(data: bytes, options: Options, around: Around) -> bytes:
+    """Put a packet into a frame, counted on from one like it."""
+    fields = HEADER.parse(around.like[:HEADER_OCTETS]) if len(around.like) >= HEADER_OCTETS else None
+    scid = fields.scid if fields else options.scid or 0
+    vcid = fields.vcid if fields else next(iter(options.vcids), 0)
+    counts = (fields.mc_frame_count, fields.vc_frame_count) if fields else (0, 0)
+    outside = HEADER_OCTETS + frame_error_control.octets(options.fecf)
+    wanted = around.octets or len(around.like)
+    body = filled(data, max(0, wanted - outside)) if wanted else data
+    return build(scid, vcid, (counts[0] + around.number, counts[1] + around.number), 0, body, options)
 
 
 _BY02 = bytes.fromhex(

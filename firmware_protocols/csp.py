@@ -35,7 +35,7 @@ import msgspec
 from construct import BitsInteger, BitStruct, Construct, Flag
 
 from firmware_protocols.coding.crc import CRC32C, append_crc, crc_matches
-from firmware_protocols.interface import Example, HeaderValue, Key, Packet
+from firmware_protocols.interface import Around, Example, HeaderValue, Key, Packet
 
 FLAGS: Final = (
     "fragmented" / Flag,
@@ -219,6 +219,24 @@ def build(
     if crc:
         data = behind if options.version == 1 else behind[len(header) :]
     return (header if options.octet_order == "big" else header[::-1]) + data
+
+
+def enclose(data: bytes, options: Options, around: Around) -> bytes:
+    """Put data behind the header of one like it, authenticated and checked as that one says."""
+    layout, head_octets = (HEADER_1, 4) if options.version == 1 else (HEADER_2, 6)
+    if len(around.like) < head_octets:
+        return build(data, options, source=1, destination=10, crc=options.crc != "never")
+    sent, inside = around.like[:head_octets], around.like[head_octets:]
+    head = sent if options.octet_order == "big" else sent[::-1]
+    fields = layout.parse(head)
+    if fields.hmac:
+        data += hmac_tag(derived_key(options.hmac_key or Key(b"")), data)
+    if options.crc == "never" or (options.crc != "always" and not fields.crc):
+        return sent + data
+    with_header = crc_matches(head + inside, CRC32C, "big")
+    if not with_header and (options.version == 1 or crc_matches(inside, CRC32C, "big")):
+        return sent + append_crc(data, CRC32C, "big")
+    return sent + append_crc(head + data, CRC32C, "big")[head_octets:]
 
 
 _1KUNS_PF = bytes.fromhex("8292a50010b29999986567666607030005f368b210000065650a300000590303020266be0923")

@@ -10,6 +10,10 @@ A module of this package offers some of:
     frames in, packets out;
 ``INPUT``
     ``"octets"`` or ``"symbols"``: what the Deframer eats;
+``encode(frame, options)``
+    with a Deframer: what it receives for a frame, channel bits or octets;
+``enclose(data, options, around)``
+    with a PacketExtractor, where it can: a frame that gives ``data``, as ``Around`` says. Raises ``ValueError``;
 ``EXAMPLES``
     real inputs with what must come out: the contract tests feed each one whole, element by element, between
     garbage, bit-flipped and truncated.
@@ -140,6 +144,18 @@ class PacketExtractor(Protocol):
     def flush(self) -> list[Packet]:
         """Return what is still inside at the end of a stream."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a packet is enclosed in: a frame ``like`` one that is known (or none is), counted ``number`` frames on.
+
+    ``octets`` is its length where a protocol fills its frames up; 0 leaves it as long as need be.
+    """
+
+    like: bytes = b""
+    number: int = 0
+    octets: int = 0
 
 
 @dataclass(frozen=True, slots=True)

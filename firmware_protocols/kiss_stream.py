@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from firmware_protocols import kiss
-from firmware_protocols.interface import MAX_FRAME_OCTETS, Example, Packet
+from firmware_protocols.interface import MAX_FRAME_OCTETS, Around, Example, Packet
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +53,16 @@ class PacketExtractor:
         """Forget what has not ended; return nothing, for no packet is complete without its FEND."""
         self._stream.flush()
         return []
+
+
+def enclose(data: bytes, options: Options, around: Around) -> bytes:
+    """Put a packet into one frame of the stream, FENDs behind it up to the length of one like it."""
+    framed = around.like[: options.skip_octets].ljust(options.skip_octets, b"\0")
+    framed += kiss.encode(data, kiss.Options(has_command=False))
+    wanted = around.octets or len(around.like)
+    if wanted and len(framed) > wanted:
+        raise ValueError(f"{len(data)} octets, escaped, do not fit into a frame that holds {wanted}")
+    return framed.ljust(wanted, bytes((kiss.FEND,)))
 
 
 EXAMPLES: Final = (

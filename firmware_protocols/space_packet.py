@@ -28,7 +28,7 @@ from msgspec import Meta
 from firmware_protocols.ccsds.counters import CounterTrack, missing_by_counter
 from firmware_protocols.ccsds.packet_zone import HEADER_OCTETS, IDLE_APID
 from firmware_protocols.ccsds.time_codes import TimeCode
-from firmware_protocols.interface import Example, Gap, HeaderValue, LinkFrame, Packet
+from firmware_protocols.interface import Around, Example, Gap, HeaderValue, LinkFrame, Packet
 
 INPUT: Final = "octets"
 
@@ -337,6 +337,18 @@ def build(
         }
     )
     return header + data
+
+
+def enclose(data: bytes, options: Options, around: Around) -> bytes:
+    """Number a packet, whose header its data begin with, so many steps on, and let its length be true."""
+    if not HEADER_OCTETS < len(data) <= MAX_PACKET_OCTETS:
+        raise ValueError("a space packet has from 7 to 65542 octets")
+    fields = HEADER.parse(data[:HEADER_OCTETS])
+    step = options.cadence.get(str(fields.apid), 1)
+    fields.sequence_count = (fields.sequence_count + around.number * step) % COUNTS
+    fields.data_length = len(data) - HEADER_OCTETS - 1
+    header: bytes = HEADER.build(fields)
+    return header + data[HEADER_OCTETS:]
 
 
 _JPSS = tuple(

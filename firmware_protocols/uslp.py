@@ -28,8 +28,9 @@ from msgspec import Meta
 
 from firmware_protocols.ccsds import frame_error_control, operational_control
 from firmware_protocols.ccsds.counters import Verdict
+from firmware_protocols.ccsds.idle import filled
 from firmware_protocols.ccsds.virtual_channels import VirtualChannel, VirtualChannels
-from firmware_protocols.interface import MAX_FRAME_OCTETS, Example, Gap, HeaderValue, Packet
+from firmware_protocols.interface import MAX_FRAME_OCTETS, Around, Example, Gap, HeaderValue, Packet
 
 VERSION: Final = 12
 IDLE_VCID: Final = 63
@@ -268,6 +269,17 @@ def build(
     )
     frame: bytes = first + rest + body
     return frame_error_control.append(frame, options.fecf)
+
+
+def enclose(data: bytes, options: Options, around: Around) -> bytes:
+    """Put a packet into a frame, counted on from the first."""
+    fields = HEADER.parse(around.like[:TRUNCATED_OCTETS]) if len(around.like) >= TRUNCATED_OCTETS else None
+    scid = fields.scid if fields else options.scid or 0
+    vcid = fields.vcid if fields else next(iter(options.vcids), 0)
+    counted = around.number % (1 << 24)
+    outside = len(build(scid, vcid, counted, b"", options))
+    wanted = around.octets or len(around.like)
+    return build(scid, vcid, counted, filled(data, max(1, wanted - outside)) if wanted else data, options)
 
 
 _SMALL = bytes.fromhex("0001c0000003") + b"data" + bytes.fromhex("0001c0010001") + b"ab"

@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 from agent.definitions import Definition, Downlink, ParameterName, Positive, Satellite
 from agent.errors import ConfigError, DecodeError
 from agent.records import EngineeringValue, UtcNs
+from agent.simulator.layers import CannotEnclose, Layers
 from agent.telemetry.decoder import Decoder
 from agent.telemetry.onboard_time import format_utc
-from firmware_protocols import ax25, interface
-
-DESTINATION, SOURCE = "QST", "SIMSAT"
-"""Callsigns of a satellite whose file has no example: CQ to all amateurs, and nobody's call."""
+from firmware_protocols import interface
 
 CHECK_UTC_NS: Final = 1_767_225_600 * 10**9
 """2026-01-01: a time that every on-board clock of today can say."""
@@ -147,7 +145,7 @@ class SatelliteModel:
             raise ConfigError(
                 f"{satellite.name} has no packet {packet!r}", where=where, mend=", ".join(self._decoder.packets)
             )
-        self._prefix, self._base = self._example(packet)
+        self._layers, self._base = self._example(packet, where)
         for index, curve in enumerate(self._curves):
             try:
                 for t_s in _telling_times(curve):
@@ -156,25 +154,27 @@ class SatelliteModel:
             except ConfigError as exc:
                 raise ConfigError(exc.what, where=f"{where}.curve[{index}]", mend=exc.mend) from exc
 
-    def _example(self, packet: str) -> tuple[bytes, dict[str, EngineeringValue]]:
-        """Take the example apart: what stands before the packet, and the values in it that can be sent again."""
+    def _example(self, packet: str, where: str) -> tuple[Layers, dict[str, EngineeringValue]]:
+        """Take the example apart: what stands around the packet, and the values in it that can be sent again."""
         for example in self.satellite.examples:
             if example.packet != packet:
                 continue
-            frame = bytes.fromhex(example.frame)
-            inner = _innermost(self.downlink, frame)
-            if inner is None or not frame.endswith(inner.data):
+            layers = Layers(self.downlink, bytes.fromhex(example.frame))
+            if layers.innermost is None:
                 continue
             try:
-                report = self._decoder.decode(self.downlink.name, inner, 0)
-            except DecodeError:
+                report = self._decoder.decode(self.downlink.name, layers.innermost, 0)
+                layers.enclose(layers.innermost.data, 0)
+            except (DecodeError, CannotEnclose):
                 continue
             values = {value.name: value.value for value in report.values}
-            return frame[: len(frame) - len(inner.data)], {
-                name: value for name, value in values.items() if self._can_be_sent(packet, name, value)
-            }
-        wrapped = any(choice.protocol == "ax25" for choice in self.downlink.extract)
-        return (ax25.build_ui_frame(DESTINATION, SOURCE, b"") if wrapped else b""), {}
+            return layers, {name: value for name, value in values.items() if self._can_be_sent(packet, name, value)}
+        layers = Layers(self.downlink)
+        try:
+            layers.enclose(self._decoder.encode(packet, {}), 0)
+        except CannotEnclose as exc:
+            raise ConfigError(str(exc), where=where) from exc
+        return layers, {}
 
     def _can_be_sent(self, packet: str, name: str, value: EngineeringValue) -> bool:
         try:
@@ -191,8 +191,9 @@ class SatelliteModel:
     def frame(self, t_s: float, utc_ns: UtcNs) -> bytes:
         """Build the next frame, as a KISS client would get it."""
         packet = self._decoder.encode(self.packet, self.values(t_s, utc_ns))
+        frame = self._layers.enclose(packet, self.frames)
         self.frames += 1
-        return self._prefix + packet
+        return frame
 
 
 def _telling_times(curve: Curve) -> tuple[float, ...]:
@@ -206,16 +207,6 @@ def _telling_times(curve: Curve) -> tuple[float, ...]:
             return curve.period_s / 4, 3 * curve.period_s / 4
         case _:
             return (0.0,)
-
-
-def _innermost(downlink: Downlink, frame: bytes) -> interface.Packet | None:
-    packet: interface.Packet | None = interface.Packet(frame)
-    for choice in downlink.extract:
-        if packet is None:
-            return None
-        found = interface.make_extractor(choice.protocol, choice.options).feed(packet.data)
-        packet = found[0] if found else None
-    return packet
 
 
 class CannotTransmit(ValueError):

@@ -10,10 +10,11 @@ import pytest
 
 from agent.config import CatalogEntry, load_catalog, names_of
 from agent.definitions import Downlink, SatelliteExample
-from agent.downlink import FrameReader, Transmitter, check_downlink
+from agent.downlink import FrameReader, Transmitter, check_downlink, make_frame
 from agent.errors import DecodeError
 from agent.health.limits import LimitSet
 from agent.records import Frame, PacketRecord, ParameterReport
+from agent.simulator.satellite_model import CHECK_UTC_NS, SatelliteModel
 from agent.telemetry.decoder import Decoder
 from firmware_protocols.interface import LinkFrame, Packet
 
@@ -182,3 +183,30 @@ def test_shortened_example_is_refused_with_a_reason(entry: CatalogEntry, example
         records, rejected = read_frame(entry, example, whole[:octets])
         reports = [record for record in records if isinstance(record, ParameterReport)]
         assert reports or waits or sum(rejected.values()) == 1
+
+
+def _transmitted() -> list[object]:
+    return [
+        pytest.param(entry, downlink, packet.name, id=f"{entry.slug} {downlink.name} {packet.name}")
+        for entry in CATALOG
+        for downlink in entry.satellite.downlinks
+        for packet in entry.satellite.packets
+    ]
+
+
+@pytest.mark.parametrize(("entry", "downlink", "packet"), _transmitted())
+def test_what_a_satellite_would_transmit_is_received_as_it_was_meant(
+    entry: CatalogEntry, downlink: Downlink, packet: str
+) -> None:
+    model = SatelliteModel(entry.satellite, downlink, packet, ())
+    frames = [model.frame(float(number), CHECK_UTC_NS + number * 10**9) for number in range(3)]
+    reader = FrameReader(Transmitter(entry.slug, entry.satellite, downlink))
+    records = [
+        record
+        for frame in frames
+        for record in reader.read(make_frame(reader.transmitter, LinkFrame(frame, 0, 1, "none"), 0))
+    ]
+    reports = [record for record in records if isinstance(record, ParameterReport) and record.packet == packet]
+    assert len(reports) >= len(frames)
+    assert reader.gaps == []
+    assert not reader.rejected
