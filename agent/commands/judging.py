@@ -9,28 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import aiomqtt
-
 from agent.commands.demo import station_text
+from agent.commands.observer import DESTINATIONS, STATION, Looks, Observer, observing
 from agent.errors import AgentError
 from agent.sinks.embedded_broker import EmbeddedBroker
 
 if TYPE_CHECKING:
+    from agent.records import Frame
     from agent.simulator.fault import Fault
     from agent.simulator.ledger import Books, Ledger
     from agent.simulator.scenario import Scenario
 
-STATION: Final = "trial"
 READY_S: Final = 60.0
 """Kernels may have to be compiled."""
 STEADY_S: Final = 1.0
@@ -39,51 +37,6 @@ QUIET_S: Final = 2.0
 """Longer than a group commit and the way to a broker take."""
 ENDED_S: Final = 10.0
 PLACE: Final = {"latitude_deg": 36.372, "longitude_deg": 127.363, "altitude_m": 80.0}
-DESTINATIONS: Final = {"observer": "watch", "ops": "gs"}
-"""Topic prefixes by the broker's name in the station file."""
-
-
-@dataclass(slots=True)
-class Observer:
-    """What a client has seen on both topic trees; ``played_s`` reads the time of the play."""
-
-    books: Books
-    played_s: Callable[[], float]
-    sources: dict[str, bool] = field(default_factory=dict)
-    online: bool = False
-    links: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def see(self, topic: str, payload: bytes) -> None:
-        """Take one message."""
-        from agent.simulator.ledger import Transition
-
-        prefix, _, rest = topic.partition(f"/{STATION}/")
-        if not payload or rest.startswith("ack/"):
-            return
-        values = json.loads(payload)
-        match rest.split("/"):
-            case ["sat", _, "frame"]:
-                name = next(name for name, tree in DESTINATIONS.items() if tree == prefix)
-                self.books.published[name].append(bytes.fromhex(values["hex"]))
-        if prefix != DESTINATIONS["observer"]:
-            return
-        match rest.split("/"):
-            case ["status"]:
-                self.online = values["online"]
-            case ["source", name]:
-                self.sources[name] = values["online"]
-            case ["alarm", satellite, parameter]:
-                self.books.transitions.append(
-                    Transition(
-                        round(self.played_s(), 3),
-                        f"{satellite}/{parameter}",
-                        values["state"],
-                        values["level"],
-                        values.get("limit", ""),
-                    )
-                )
-            case ["sat", satellite, "link", downlink]:
-                self.links[f"{satellite}/{downlink}"] = values
 
 
 @dataclass(slots=True)
@@ -98,6 +51,7 @@ class Trial:
     exit_code: int
     received: int
     started_s: float
+    looks: Looks
 
     @property
     def good(self) -> bool:
@@ -176,14 +130,16 @@ async def judge(
                 station = folder / "station.toml"
                 station.write_text(_station(playing.ready(), link.port, broker.port), encoding="utf-8")
                 observer = Observer(books, playing.played_s)
-                async with _observing(broker.port, observer), _agent(folder, station, log) as agent:
+                async with observing(broker.port, observer), _agent(folder, station, log) as agent:
                     disk.process = agent.pid
                     say("the agent starts")
                     began_s = time.monotonic()
                     await _until(lambda: _ready(observer, playing.ready()), READY_S, agent)
                     started_s = time.monotonic() - began_s
                     await asyncio.sleep(STEADY_S)
+                    await observer.ask_for_spectra(seconds)
                     say(f"the play begins: {seconds:g} s")
+                    play_utc_ns = time.time_ns()
                     await _while_it_lives(playing.play(seconds=seconds), agent)
                     say("what is on its way arrives")
                     with contextlib.suppress(TimeoutError):
@@ -191,9 +147,11 @@ async def judge(
                     played_s = playing.played_s()
                     used = _used(agent.pid)
                     code = await _end(agent)
-            books.archived = await asyncio.to_thread(_archived, folder / "archive")
+            kept = await asyncio.to_thread(_archived, folder / "archive")
+            books.archived = [frame.link_frame.data for frame in kept]
+            observer.looks.measure(kept, play_utc_ns)
     received = sum(int(link["frames"]) for link in observer.links.values())
-    return Trial(balance(books), books, played_s, *used, code, received, started_s)
+    return Trial(balance(books), books, played_s, *used, code, received, started_s, observer.looks)
 
 
 def _station(served: dict[str, Any], ops_port: int, observer_port: int) -> str:
@@ -245,26 +203,6 @@ async def _until(condition: Callable[[], bool], seconds: float, agent: asyncio.s
             if agent.returncode is not None:
                 raise _AgentEnded
             await asyncio.sleep(0.05)
-
-
-@contextlib.asynccontextmanager
-async def _observing(port: int, observer: Observer) -> AsyncIterator[None]:
-    async with aiomqtt.Client("127.0.0.1", port, identifier="trial-observer") as client:
-        for tree in DESTINATIONS.values():
-            await client.subscribe(f"{tree}/{STATION}/#", qos=1)
-
-        async def watch() -> None:
-            async for message in client.messages:
-                payload = message.payload if isinstance(message.payload, bytes) else b""
-                observer.see(str(message.topic), payload)
-
-        watching = asyncio.create_task(watch(), name="observer")
-        try:
-            yield
-        finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
 
 
 @contextlib.asynccontextmanager
@@ -320,19 +258,19 @@ def _used(process: int) -> tuple[float, float]:
     return cpu_s, int(peak.split()[1]) / 1024
 
 
-def _archived(directory: Path) -> list[bytes]:
+def _archived(directory: Path) -> list[Frame]:
     from agent.records import Frame
     from agent.sinks.archived import unpack
     from agent.sinks.segments import Segments
 
-    frames = []
+    frames: list[Frame] = []
     segments = Segments.open(directory, STATION)
     try:
         seq = 0
         while rows := segments.read_after(seq, 1000):
             seq = rows[-1].seq
             records = (unpack(row).record for row in rows)
-            frames += [record.link_frame.data for record in records if isinstance(record, Frame)]
+            frames += [record for record in records if isinstance(record, Frame)]
     finally:
         segments.close()
     return frames

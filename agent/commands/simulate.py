@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run an agent with it and print the ledger; exit code 1 when it is faulty",
     )
     parser.add_argument("--json", action="store_true", help="with --judge: the ledger as one line of JSON")
+    parser.add_argument("--figures", metavar="FILE", help="with --judge: spectra, symbols, SNR and Doppler as JSON")
     parser.add_argument("--log", metavar="FILE", help="with --judge: where the agent's log goes")
     parser.add_argument(
         "--speed",
@@ -140,6 +141,10 @@ def _judge(scenario: Scenario, arguments: argparse.Namespace, pace: tuple[int, i
             trial = asyncio.run(judge(scenario, seconds, tell=progress.tell, pace=Pace(*pace), log=log))
         except asyncio.CancelledError:
             raise AgentError(f"scenario {scenario.name} was told to end before it was over: no verdict") from None
+    if arguments.figures:
+        import dataclasses
+
+        Path(arguments.figures).write_text(json.dumps(dataclasses.asdict(trial.looks)), encoding="utf-8")
     if arguments.json:
         _say(trial.ledger.as_dict() | {"scenario": scenario.name, **trial.figures()})
     else:
