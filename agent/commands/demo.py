@@ -163,7 +163,17 @@ def station_text(served: dict[str, Any], mqtt_port: int, *, name: str = STATION_
     for source, tnc in served["serial_port"].items():
         lines += ["[[source]]", f'id = "{source}"', 'kind = "serial_port"', f'port = "{tnc["port"]}"']
         lines += [f"baudrate_bd = {tnc['baudrate_bd']}", f"satellites = {json.dumps(_heard(served, source))}"]
+    for source, gateway in served["gateway"].items():
+        lines += ["[[source]]", f'id = "{source}"', *(f"{key} = {_toml(value)}" for key, value in gateway.items())]
+        lines += [f"satellites = {json.dumps(_heard(served, source))}"]
     return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """Write a value of a station file: JSON says numbers, words and lists as TOML does, tables otherwise."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }" if value else "{}"
+    return json.dumps(value)
 
 
 def _heard(served: dict[str, Any], through: str) -> list[str]:

@@ -27,8 +27,10 @@ from agent.simulator.air import Air
 from agent.simulator.bursts import make_burst
 from agent.simulator.carrier import Carrier
 from agent.simulator.faults import KINDS, Fault, needs_agent
+from agent.simulator.gateway import PlayedGateway
 from agent.simulator.impostors import Impostor, Sent, Turn
 from agent.simulator.rtl_tcp_server import FrontEnd, RtlTcpServer
+from agent.simulator.satellite_model import SatelliteModel
 from agent.simulator.scenario import Scenario, Sdr, Transmission
 from agent.simulator.serial_line import SerialLine
 from agent.simulator.sky import Sky, elsewhere, make_sky, motion_of
@@ -41,7 +43,7 @@ LEAD_S = 0.25
 MAX_HEARD = 4096
 """So many frames of a satellite can be replayed."""
 
-ELSEWHERE_S = 90.0
+ELSEWHERE_S = 15.0
 """A wrong satellite is overhead so much later than the right one."""
 
 
@@ -75,6 +77,7 @@ class Playing:
         self._airs: dict[str, Air] = {}
         self._sdrs: dict[str, RtlTcpServer] = {}
         self._lines: dict[str, SerialLine] = {}
+        self._gateways: dict[str, PlayedGateway] = {}
         self._impostors: dict[str, Impostor] = {}
         self._heard: defaultdict[str, deque[Sent]] = defaultdict(lambda: deque(maxlen=MAX_HEARD))
         self._tasks: list[asyncio.Task[None]] = []
@@ -108,6 +111,8 @@ class Playing:
             for tnc in self.scenario.file.tncs:
                 self._lines[tnc.id] = SerialLine(tnc.link, tnc.baudrate_bd)
                 self._lines[tnc.id].port.plug()
+            for gateway in self.scenario.file.gateways:
+                self._gateways[gateway.id] = await PlayedGateway(gateway).__aenter__()
         except BaseException:
             await self._close()
             raise
@@ -139,6 +144,8 @@ class Playing:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for line in self._lines.values():
             line.port.close()
+        for gateway in self._gateways.values():
+            await gateway.__aexit__(None, None, None)
         for server in self._sdrs.values():
             await server.close()
 
@@ -217,6 +224,10 @@ class Playing:
         """Return a TNC's line."""
         return self._lines[name]
 
+    def models(self, satellite: str) -> list[SatelliteModel]:
+        """Return what a satellite's transmitters send, one of each."""
+        return [item.model for item in self.scenario.transmissions if item.slug == satellite]
+
     @asynccontextmanager
     async def impersonate(self, satellite: str, impostor: Impostor) -> AsyncIterator[None]:
         """Let somebody else transmit in a satellite's place, until the context ends."""
@@ -253,12 +264,14 @@ class Playing:
             "serial_port": {
                 tnc.id: {"port": self._lines[tnc.id].port.path, "baudrate_bd": tnc.baudrate_bd} for tnc in file.tncs
             },
+            "gateway": {id_: gateway.description() for id_, gateway in self._gateways.items()},
+            "satellite_directories": [str(folder) for folder in self.scenario.satellite_directories],
             "transmitters": [
                 {
                     "satellite": item.slug,
                     "downlink": item.downlink.name,
                     "frequency_hz": item.downlink.frequency_hz,
-                    "through": item.table.tnc or "air",
+                    "through": item.through,
                     "every_s": item.table.every_s,
                 }
                 for item in self.scenario.transmissions
@@ -279,6 +292,9 @@ class Playing:
             "serial_octets": {
                 id_: {"sent": line.port.sent, "unheard": line.port.unheard} for id_, line in self._lines.items()
             },
+            "gateway_frames": {
+                id_: {"sent": gateway.sent, "unheard": gateway.unheard} for id_, gateway in self._gateways.items()
+            },
             "samples": {
                 id_: {"sent": server.samples_sent, "dropped": server.samples_dropped}
                 for id_, server in self._sdrs.items()
@@ -292,18 +308,22 @@ class Playing:
         number = max(0, math.ceil((self.played_s() + LEAD_S - table.first_s) / table.every_s))
         while True:
             due_s = table.first_s + number * table.every_s
-            if table.tnc is not None:
+            if transmission.through != "air":
                 await self.until(due_s)
-                self._on_the_line(transmission, table.tnc, due_s)
+                self._on_the_line(transmission, due_s)
             else:
                 await self.until(due_s - LEAD_S)
                 self._on_the_air(transmission, due_s)
             number += 1
 
-    def _on_the_line(self, transmission: Transmission, tnc: str, due_s: float) -> None:
+    def _on_the_line(self, transmission: Transmission, due_s: float) -> None:
         sent = self._in_its_place(transmission, due_s, Carrier(0.0, 0.0))
-        if sent is not None:
-            self._lines[tnc].send(kiss.encode(sent.frame, kiss.Options()), self._chance)
+        if sent is None:
+            return
+        if transmission.through in self._lines:
+            self._lines[transmission.through].send(kiss.encode(sent.frame, kiss.Options()), self._chance)
+        else:
+            self._gateways[transmission.through].send(sent.frame)
 
     def _on_the_air(self, transmission: Transmission, due_s: float) -> None:
         impostor = self._impostors.get(transmission.slug)
@@ -321,6 +341,8 @@ class Playing:
 
     def _in_its_place(self, transmission: Transmission, due_s: float, motion: Carrier | None) -> Sent | None:
         """Return what is sent when a transmitter is due, by itself or by whoever has taken its place."""
+        if transmission.model.silent:
+            return None
         frame = transmission.model.frame(due_s, self._utc_ns(due_s))
         impostor = self._impostors.get(transmission.slug)
         if impostor is None:

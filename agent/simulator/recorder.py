@@ -68,7 +68,7 @@ def _record_octets(scenario: Scenario, path: Path, seconds: float, begin_utc_ns:
     sent = sorted(
         (due_s, index)
         for index, transmission in enumerate(scenario.transmissions)
-        if transmission.table.tnc is not None
+        if transmission.through != "air"
         for due_s in due_times(transmission, seconds)
     )
     transmitted: Counter[str] = Counter()
@@ -92,7 +92,7 @@ def _record_samples(scenario: Scenario, path: Path, seconds: float, begin_utc_ns
         if jammer is not None and fault.target == sdr.id:
             air.jam(jammer)
     chance = np.random.Generator(np.random.SFC64(scenario.file.seed))
-    on_the_air = [item for item in scenario.transmissions if item.table.tnc is None]
+    on_the_air = [item for item in scenario.transmissions if item.through == "air"]
     due = [due_times(item, seconds) for item in on_the_air]
     following = [next(times, None) for times in due]
     transmitted: Counter[str] = Counter()

@@ -17,6 +17,7 @@ from agent.errors import AgentError, ConfigError
 from agent.orbit.elements import MeanElements, read_elements
 from agent.simulator.fault import AlarmName
 from agent.simulator.faults import Fault, check_faults
+from agent.simulator.gateway import Gateway
 from agent.simulator.modulators import UnknownModulator, convert_options, transmit_options
 from agent.simulator.satellite_model import CHECK_UTC_NS, CannotTransmit, Curve, SatelliteModel, channel_bits
 from firmware_protocols import interface
@@ -52,7 +53,7 @@ class Tnc(Definition, frozen=True, kw_only=True):
 
 
 class Transmitter(Definition, frozen=True, kw_only=True):
-    """One downlink of one satellite, on the air (every SDR hears it) or through the TNC that ``tnc`` names.
+    """One downlink of one satellite, on the air (every SDR hears it), or through a ``tnc`` or ``gateway``.
 
     ``modulation_options`` are the modulator's (``agent.simulator.modulators``), beside those of the satellite's
     file. ``frequency_offset_hz`` is what oscillator and orbit make of the carrier; it swings by ``doppler_hz`` in
@@ -66,6 +67,7 @@ class Transmitter(Definition, frozen=True, kw_only=True):
     every_s: Annotated[float, Meta(ge=0.05, le=86_400)]
     first_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.5
     tnc: Name | None = None
+    gateway: Name | None = None
     ebn0_db: Annotated[float, Meta(ge=-10, le=60)] = 18.0
     frequency_offset_hz: float = 0.0
     doppler_hz: Annotated[float, Meta(ge=0, le=200_000)] = 0.0
@@ -103,6 +105,7 @@ class ScenarioFile(Definition, frozen=True, kw_only=True):
     description: str = ""
     sdrs: tuple[Sdr, ...] = field(name="sdr", default=())
     tncs: tuple[Tnc, ...] = field(name="tnc", default=())
+    gateways: tuple[Gateway, ...] = field(name="gateway", default=())
     transmitters: tuple[Transmitter, ...] = field(name="transmitter", default=())
     faults: tuple[Fault, ...] = field(name="fault", default=())
     station: Place | None = None
@@ -127,6 +130,11 @@ class Transmission(NamedTuple):
         """Name it in a ledger."""
         return f"{self.slug}/{self.downlink.name}"
 
+    @property
+    def through(self) -> str:
+        """Name what its frames come through: a TNC, a gateway, or the air."""
+        return self.table.tnc or self.table.gateway or "air"
+
 
 class Scenario(NamedTuple):
     """A scenario that can be played."""
@@ -135,6 +143,7 @@ class Scenario(NamedTuple):
     file: ScenarioFile
     transmissions: tuple[Transmission, ...]
     elements: tuple[MeanElements, ...] = ()
+    satellite_directories: tuple[Path, ...] = ()
 
 
 def scenario_path(name: str) -> Path:
@@ -158,7 +167,8 @@ def load_scenario(name: str) -> Scenario:
     def place(where: str) -> str:
         return place_in_file(path, text, where)
 
-    hardware = [("sdr", item.id) for item in file.sdrs] + [("tnc", item.id) for item in file.tncs]
+    hardware = [("sdr", item.id) for item in file.sdrs]
+    hardware += [("tnc", item.id) for item in file.tncs] + [("gateway", item.id) for item in file.gateways]
     for index, (kind, name_) in enumerate(hardware):
         if name_ in [other for _, other in hardware[:index]]:
             raise ConfigError(f"two pieces of hardware are called {name_!r}", where=place(kind))
@@ -179,7 +189,7 @@ def load_scenario(name: str) -> Scenario:
     check_faults(file.faults, there, place)
     _check_end(file, place)
     elements = tuple(_elements(file.station, path, place)) if file.station is not None else ()
-    return Scenario(path.stem, file, tuple(transmissions), elements)
+    return Scenario(path.stem, file, tuple(transmissions), elements, tuple(item.resolve() for item in directories))
 
 
 def _check_end(file: ScenarioFile, place: Callable[[str], str]) -> None:
@@ -212,16 +222,11 @@ def _transmission(
             mend=f"there are: {', '.join(item.name for item in satellite.downlinks)}",
         )
     model = SatelliteModel(satellite, downlink, table.packet, table.curves, where=where, seed=seed)
-    if table.tnc is not None:
-        if table.tnc not in [item.id for item in file.tncs]:
-            raise ConfigError(
-                f"there is no tnc {table.tnc!r}",
-                where=f"{where}.tnc",
-                mend=f"there are: {', '.join(item.id for item in file.tncs) or 'none'}",
-            )
+    if table.tnc is not None or table.gateway is not None:
+        _check_line(table, file, where)
         return Transmission(table, slug, downlink, model, satellite)
     if not file.sdrs:
-        raise ConfigError("nobody hears it", where=where, mend="add an [[sdr]], or name a tnc")
+        raise ConfigError("nobody hears it", where=where, mend="add an [[sdr]], or name a tnc or gateway")
     try:
         options = transmit_options(downlink.modulation, downlink.modulation_options, table.modulation_options)
         convert_options(downlink.modulation, options)
@@ -230,3 +235,19 @@ def _transmission(
         raise ConfigError(str(exc), where=where) from exc
     model.frames = 0
     return Transmission(table, slug, downlink, model, satellite)
+
+
+def _check_line(table: Transmitter, file: ScenarioFile, where: str) -> None:
+    """Check what a transmitter's frames go through when they do not go on the air."""
+    if table.tnc is not None and table.gateway is not None:
+        raise ConfigError(
+            "goes through one or the other", where=f"{where}.gateway", mend="leave out tnc or gateway"
+        )
+    kind, wanted = ("tnc", table.tnc) if table.tnc is not None else ("gateway", table.gateway)
+    there = [item.id for item in (file.tncs if kind == "tnc" else file.gateways)]
+    if wanted not in there:
+        raise ConfigError(
+            f"there is no {kind} {wanted!r}",
+            where=f"{where}.{kind}",
+            mend=f"there are: {', '.join(there) or 'none'}",
+        )
