@@ -20,7 +20,7 @@ from agent.dsp.carrier_recovery import CarrierRemoval
 from agent.dsp.clock_recovery import SAMPLES_PER_SYMBOL, ClockRecovery
 from agent.dsp.sampling import Filter, Planar, Resampler
 from agent.dsp.sequence_detection import SequenceDetector
-from agent.dsp.symbol_blocks import Blocks, with_best_snr
+from agent.dsp.symbol_blocks import KNOT, Blocks, with_best_snr
 from agent.dsp.symbol_levels import GROUP_SYMBOLS, Levelled, LevelTracker
 from agent.records import SymbolBlock, Trace
 
@@ -122,7 +122,7 @@ class Slicer:
             if levelled is not None:
                 first, final = float(levelled.positions[0]), float(levelled.positions[-1])
                 where_hz = None if offset is None else offset(first, final, levelled.middle())
-                out.append(branch.blocks.make(levelled.soft, first, levelled.snr_db(), where_hz))
+                out += branch.blocks.make(levelled.soft, levelled.positions[::KNOT], levelled.snr_db(), where_hz)
         return out
 
     def traces(self, unit: str) -> list[Trace]:
@@ -175,7 +175,7 @@ class AudioReceiver:
         centres = levelled.positions * SAMPLES_PER_SYMBOL - 0.5
         soft, given, snr_db, _ = self._detector.feed(signal, centres, last=last)
         if len(soft):
-            out.append(self._blocks.make(soft, given[0] / SAMPLES_PER_SYMBOL, snr_db, None))
+            out += self._blocks.make(soft, given[::KNOT] / SAMPLES_PER_SYMBOL, snr_db, None)
         return with_best_snr(out)
 
     def _remodulate(self, levelled: Levelled, *, last: bool) -> Planar:
@@ -270,7 +270,8 @@ class Receiver:
         if len(soft):
             turned_hz = self._sense * turn * self._baud
             first, final = given[0] / self._per_symbol, given[-1] / self._per_symbol
-            out.append(self._detected.make(soft, first, snr_db, self._offset_hz(first, final, turned_hz)))
+            where_hz = self._offset_hz(first, final, turned_hz)
+            out += self._detected.make(soft, given[::KNOT] / self._per_symbol, snr_db, where_hz)
         return with_best_snr(out)
 
     def _offset_hz(self, first: float, last: float, rest_hz: float) -> float:

@@ -21,7 +21,7 @@ from agent.dsp import filters, kernels
 from agent.dsp.carrier_recovery import CarrierRemoval, SpectralLine
 from agent.dsp.clock_recovery import INTERPOLATION_BANK, INTERPOLATION_HALF
 from agent.dsp.sampling import Filter, Planar, Resampler
-from agent.dsp.symbol_blocks import Blocks
+from agent.dsp.symbol_blocks import KNOT, Blocks
 from agent.dsp.symbol_levels import LevelTracker
 from agent.records import SymbolBlock, Trace
 
@@ -196,11 +196,12 @@ class OffsetPskChain:
         other = levelled.soft.copy()
         other[self._given & 1 :: 2] *= np.float32(-1.0)
         self._given += len(other)
-        at = first * 2.0 / _PER_SYMBOL
+        knots = levelled.positions[::KNOT] * (2.0 / _PER_SYMBOL)
         snr_db = levelled.snr_db()
         return [
-            blocks.make(soft, at, snr_db, where_hz)
+            block
             for blocks, soft in zip(self._blocks, (levelled.soft, other), strict=True)
+            for block in blocks.make(soft, knots, snr_db, where_hz)
         ]
 
     def _take(self, lines: NDArray[np.float64]) -> tuple[NDArray[np.complex128], NDArray[np.float64], float]:

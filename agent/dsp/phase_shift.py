@@ -19,7 +19,7 @@ from agent.dsp import filters, kernels
 from agent.dsp.carrier_recovery import CarrierRemoval, PhaseTracker, SpectralLine
 from agent.dsp.clock_recovery import SAMPLES_PER_SYMBOL, ClockRecovery
 from agent.dsp.sampling import Filter, Planar, Resampler, Signal
-from agent.dsp.symbol_blocks import Blocks
+from agent.dsp.symbol_blocks import KNOT, Blocks
 from agent.records import SymbolBlock, Trace
 
 _ROLLOFF = 0.35
@@ -136,6 +136,7 @@ class PskChain:
             for stream in range(sum(len(b.makers) for b in self._branches))
         ]
         self._bits_a_position = bit_rate_hz / self._fast_hz
+        self._symbols_a_bit = self._keyed_bd / bit_rate_hz
         self._filtered: Planar = np.empty((2, 0), dtype=np.float32)
 
     def traces(self) -> list[Trace]:
@@ -169,11 +170,19 @@ class PskChain:
                     removed = self._removal.removed(given[0], given[-1])
                     # How far from where the carrier was expected, be that in the audio or beside the centre.
                     where_hz = removed * self._fast_hz + turn * self._keyed_bd
-                    at = given[min(max(first, 0), len(given) - 1)] + min(first, 0) * SAMPLES_PER_SYMBOL
                     if len(soft):
-                        out.append(self._blocks[stream].make(soft, at * self._bits_a_position, snr_db, where_hz))
+                        knots = self._knots(given, first, len(soft))
+                        out += self._blocks[stream].make(soft, knots, snr_db, where_hz)
                 stream += 1
         return out
+
+    def _knots(self, given: NDArray[np.float64], first: int, bits: int) -> NDArray[np.float64]:
+        """Give the positions of every so many bits, the first of which belongs to the symbol ``first``."""
+        at = np.floor(first + self._symbols_a_bit * np.arange(0, bits, KNOT))
+        inside = np.clip(at, 0, len(given) - 1)
+        return np.asarray(
+            (given[inside.astype(np.int64)] + (at - inside) * SAMPLES_PER_SYMBOL) * self._bits_a_position
+        )
 
 
 def usual_carrier_hz(baudrate_bd: float, signal: Signal, sample_rate_hz: float) -> float:

@@ -40,8 +40,8 @@ class Intake:
     """Collect blocks into hops of one length."""
 
     def __init__(self, signal: Signal, sample_rate_hz: float, baudrate_bd: float) -> None:
-        """Make hops of about a fifth of a second, but at least 128 and at most 2048 symbols."""
-        hop_symbols = min(2048, max(128, 128 * round(0.2 * baudrate_bd / 128)))
+        """Make hops of about half a second, but at least 128 and at most 4096 symbols."""
+        hop_symbols = min(4096, max(128, 128 * round(0.5 * baudrate_bd / 128)))
         hop_samples = round(hop_symbols * sample_rate_hz / baudrate_bd)
         self.channels = 2 if signal == "iq" else 1
         self._signal = signal
@@ -126,13 +126,22 @@ class Several:
 
 
 class Streaming:
-    """Drive a chain hop by hop, and begin a new one behind every gap and every hop of silence."""
+    """Drive a chain hop by hop, and begin a new one behind every gap and every silence."""
 
-    def __init__(self, intake: Intake, begin: Callable[[int], Chain]) -> None:
-        """``begin`` makes a chain for a stream that starts at a time in UTC nanoseconds."""
+    def __init__(
+        self, intake: Intake, begin: Callable[[int], Chain], present: Callable[[Planar], bool] | None = None
+    ) -> None:
+        """``begin`` makes a chain for a stream that starts at a time in UTC nanoseconds.
+
+        ``present`` says whether samples may hold a signal: the chain hears the hop before those that may, and
+        one behind.
+        """
         self._intake = intake
         self._begin = begin
+        self._present = present
         self._chain: Chain | None = None
+        self._lead: Hop | None = None  # the hop before, when it held nothing and no chain heard it
+        self._quiet = 0  # hops without a signal that the chain has heard
         self._start_utc_ns = 0
         self.watch: Look | None = None
         """Who looks at what each stage gives; ``None``: nobody, and it costs nothing."""
@@ -159,14 +168,31 @@ class Streaming:
             out += self._end()
         if not hop.samples.any():  # squelched: silence ends what was there and costs nothing
             return out + self._end()
+        if self._present is None or self._present(hop.samples):
+            self._quiet = 0
+        elif self._chain is None or self._quiet:
+            out += self._end()
+            self._lead = hop
+            return out
+        else:
+            self._quiet += 1
         if self._chain is None:
-            self._chain = self._begin(hop.start_utc_ns)
-            self._start_utc_ns = hop.start_utc_ns
-        out += self._chain.feed(hop.samples)
+            first, self._lead = self._lead or hop, None
+            self._chain = self._begin(first.start_utc_ns)
+            self._start_utc_ns = first.start_utc_ns
+            if first is not hop:
+                out += self._hear(first)
+        return out + self._hear(hop)
+
+    def _hear(self, hop: Hop) -> list[SymbolBlock]:
+        if self._chain is None:
+            return []
+        out = self._chain.feed(hop.samples)
         self._show(self._chain)
         return out
 
     def _end(self) -> list[SymbolBlock]:
+        self._lead, self._quiet = None, 0
         if self._chain is None:
             return []
         chain, self._chain = self._chain, None

@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 
 from agent.records import SymbolBlock
 
+KNOT = 512
+"""Symbols between the positions that a block's times are judged by."""
+
+UNEVEN_SYMBOLS = 0.25
+
 
 class Blocks:
     """Make symbol blocks of one stream: times, and the first block marked."""
@@ -20,9 +25,21 @@ class Blocks:
         self._first = True
 
     def make(
+        self, soft: NDArray[np.float32], knots: NDArray[np.float64], snr_db: float, offset_hz: float | None
+    ) -> list[SymbolBlock]:
+        """Make a block, or several where the clock does not run evenly and one start would not tell the times.
+
+        ``knots`` are the positions, in symbols after the stream's start, of the symbols 0, ``KNOT``, 2 ``KNOT`` ….
+        """
+        even = knots[0] + KNOT * np.arange(len(knots))
+        if np.ptp(knots - even) < UNEVEN_SYMBOLS:
+            return [self._block(soft, float(knots[0]), snr_db, offset_hz)]
+        parts = zip(range(0, len(soft), KNOT), knots.tolist(), strict=True)
+        return [self._block(soft[at : at + KNOT], start, snr_db, offset_hz) for at, start in parts]
+
+    def _block(
         self, soft: NDArray[np.float32], position_symbols: float, snr_db: float, offset_hz: float | None
     ) -> SymbolBlock:
-        """Make a block whose first symbol lies ``position_symbols`` after the stream's start."""
         first, self._first = self._first, False
         return SymbolBlock(
             soft=soft,

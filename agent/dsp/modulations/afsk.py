@@ -15,6 +15,7 @@ import numpy as np
 
 from agent.dsp import cpm_kernels, filters, kernels
 from agent.dsp.frequency_shift import Receiver
+from agent.dsp.presence import Presence
 from agent.dsp.sampling import Chain, Intake, Look, Planar, Resampler, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock, Trace
 
@@ -96,7 +97,11 @@ class Demodulator:
         def begin(start_utc_ns: int) -> Chain:
             return _Chain(baudrate_bd, options, signal, sample_rate_hz, start_utc_ns)
 
-        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin)
+        if signal == "iq":
+            present = Presence(baudrate_bd, sample_rate_hz, channel_bandwidth_hz(baudrate_bd, options))
+        else:
+            present = Presence(baudrate_bd, sample_rate_hz, 4.0 * highest_hz)
+        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin, present)
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""

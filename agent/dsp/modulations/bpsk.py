@@ -17,6 +17,7 @@ import msgspec
 
 from agent.dsp import LOWEST_SAMPLES_PER_SYMBOL
 from agent.dsp.phase_shift import BitMaker, Manchester, Plain, Products, PskChain, usual_carrier_hz
+from agent.dsp.presence import Presence
 from agent.dsp.sampling import Chain, Intake, Look, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
 
@@ -72,7 +73,8 @@ class Demodulator:
                 start_utc_ns=start_utc_ns,
             )
 
-        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin)
+        present = Presence(keyed_bd, sample_rate_hz, channel_bandwidth_hz(baudrate_bd, options), carrier_hz)
+        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin, present)
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import msgspec
 
 from agent.dsp.frequency_shift import AudioReceiver, Receiver
+from agent.dsp.presence import Presence
 from agent.dsp.sampling import Chain, Intake, Look, Several, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
 
@@ -73,7 +74,10 @@ class Demodulator:
             )
             return Several((usual, wide))
 
-        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin)
+        present = None  # behind a discriminator noise and signal look too much alike
+        if signal == "iq":
+            present = Presence(baudrate_bd, sample_rate_hz, channel_bandwidth_hz(baudrate_bd, options))
+        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin, present)
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""

@@ -15,6 +15,7 @@ import msgspec
 
 from agent.dsp.offset_phase_shift import OffsetPskChain
 from agent.dsp.phase_shift import usual_carrier_hz
+from agent.dsp.presence import Presence
 from agent.dsp.sampling import Chain, Intake, Look, Several, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
 
@@ -71,7 +72,8 @@ class Demodulator:
                 )
             )
 
-        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin)
+        present = Presence(baudrate_bd, sample_rate_hz, channel_bandwidth_hz(baudrate_bd, options), carrier_hz)
+        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin, present)
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""

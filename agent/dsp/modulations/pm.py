@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from agent.dsp import filters, psk_kernels
 from agent.dsp.carrier_recovery import CarrierRemoval, SpectralLine
 from agent.dsp.phase_shift import BitMaker, Manchester, Plain, PskChain
+from agent.dsp.presence import Presence
 from agent.dsp.sampling import Chain, Intake, Look, Planar, Resampler, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock, Trace
 
@@ -189,7 +190,8 @@ class Demodulator:
                 return _Chain(baudrate_bd, options, sample_rate_hz, psk, rate_hz, start_utc_ns)
             return psk
 
-        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin)
+        present = Presence(keyed_bd, sample_rate_hz, channel_bandwidth_hz(baudrate_bd, options))
+        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin, present)
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from agent.dsp.phase_shift import BitMaker, PskChain, Symbols, usual_carrier_hz
+from agent.dsp.presence import Presence
 from agent.dsp.sampling import Chain, Intake, Look, Planar, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
 
@@ -81,7 +82,8 @@ class Demodulator:
                 start_utc_ns=start_utc_ns,
             )
 
-        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin)
+        present = Presence(baudrate_bd, sample_rate_hz, channel_bandwidth_hz(baudrate_bd, options), carrier_hz)
+        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin, present)
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""
