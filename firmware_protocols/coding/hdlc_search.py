@@ -45,6 +45,9 @@ REGULAR_OCTETS = 11
 PROMISING_OCTETS = 7
 """How many must do so before any repair, for repair to be tried."""
 
+HEADER_BITS = 14 * 8 * 6 // 5 + 8
+"""The most channel bits that the two callsigns take, stuffed, with a flag that may stand before them."""
+
 SURENESS = 100.0
 """How many times likelier a repair must be the truth than an accident of the FCS."""
 LEAST_REST = 1e-3
@@ -292,15 +295,17 @@ def _repair(  # pragma: no cover
         if here - start > parameters[REPAIR_BITS]:
             break
         first = start - MEMORY
-        _load_bits(ring, first, here, bits)
         end = here - first
+        header_end = min(end, MEMORY + HEADER_BITS)
+        _load_bits(ring, first, first + header_end, bits)
         outcome, complete = _decode(
-            bits, MEMORY, end, parameters[TAPS], parameters[INVERT], octets, parameters[MAX_OCTETS], 0
+            bits, MEMORY, header_end, parameters[TAPS], parameters[INVERT], octets, parameters[MAX_OCTETS], 0
         )
         if outcome >= 0:
             complete = outcome
         if _regular_octets(octets, min(complete, 14)) < PROMISING_OCTETS:
             continue
+        _load_bits(ring, first + header_end, here, bits[header_end:])
         kept = _find_weakest(ring, start, here, places, weights)
         kept = _make_units(ring, here, kept, places, weights, units, unit_weights)
         scale, log_none = _judge_noise(ring, start, here)
