@@ -104,6 +104,18 @@ class ResetWatch:
         return self.last_reset_utc_ns is not None and now_utc_ns - self.last_reset_utc_ns < HOLD_NS
 
 
+def uptimes(satellite: Satellite) -> frozenset[str]:
+    """List the parameters of a satellite that count its uptime."""
+    found = [_watched(packet) for packet in satellite.packets]
+    return frozenset(one.uptime for one in found if one is not None and one.uptime is not None)
+
+
+def boot_counters(satellite: Satellite) -> frozenset[str]:
+    """List the parameters of a satellite that count its boots."""
+    found = [_watched(packet) for packet in satellite.packets]
+    return frozenset(one.boots for one in found if one is not None and one.boots is not None)
+
+
 def _watched(packet: Packet) -> _Watched | None:
     watched = _Watched(None, 1.0, 0.0, None, 0.0, None)
     for name, value, _ in named_values(packet):

@@ -6,19 +6,20 @@ it is ``play.py``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, TypeAlias
 
 from msgspec import Meta
 
-from agent.definitions import Definition, Name, Positive
+from agent.definitions import Definition, Name, ParameterName, Positive
 
 if TYPE_CHECKING:
     from agent.simulator.air import Air
     from agent.simulator.impostors import Impostor
     from agent.simulator.rtl_tcp_server import RtlTcpServer
+    from agent.simulator.satellite_model import SatelliteModel
     from agent.simulator.serial_line import SerialLine
     from agent.simulator.surroundings import Surroundings
 
@@ -40,7 +41,7 @@ class Fault(Definition, frozen=True, kw_only=True):
     strength over the receiver's noise, or the step of the gain; ``over_satellite_db`` an impostor's over its
     satellite; ``share`` the part of the octets that is spoiled; ``offset_hz`` where the interferer stands;
     ``step_s``, ``drift_ppm``, ``age_d`` and ``rate_bit_s`` say how wrong a clock, how old a set of elements, how
-    slow a broker is.
+    slow a broker is; ``parameter`` and ``value`` what a satellite says wrongly.
 
     ``alarms`` are those that must appear within ``within_s`` of the beginning; no other may.
     """
@@ -57,6 +58,8 @@ class Fault(Definition, frozen=True, kw_only=True):
     drift_ppm: Annotated[float, Meta(ge=-500_000, le=500_000)] = 1000.0
     age_d: Annotated[float, Meta(gt=0, le=3650)] = 30.0
     rate_bit_s: Annotated[float, Meta(gt=0, le=1e9)] = 10_000.0
+    parameter: ParameterName | None = None
+    value: float | bool | Annotated[str, Meta(max_length=256)] | None = None
     alarms: tuple[AlarmName, ...] = ()
     within_s: Annotated[float, Meta(gt=0, le=600)] | None = None
 
@@ -94,6 +97,9 @@ class Scene(Protocol):
 
     def line(self, name: str) -> SerialLine:
         """Return a TNC's line."""
+
+    def models(self, satellite: str) -> Sequence[SatelliteModel]:
+        """Return what a satellite's transmitters send, one of each."""
 
     def impersonate(self, satellite: str, impostor: Impostor) -> AbstractAsyncContextManager[None]:
         """Let somebody else transmit in a satellite's place, until the context ends."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from agent.definitions import Definition, Downlink, ParameterName, Positive, Satellite
+from agent.definitions import Definition, Downlink, ParameterName, Positive, Satellite, named_values
 from agent.errors import ConfigError, DecodeError
 from agent.records import EngineeringValue, UtcNs
 from agent.simulator.layers import CannotEnclose, Layers
@@ -138,6 +138,9 @@ class SatelliteModel:
         self.downlink = downlink
         self.packet = packet
         self.frames = 0
+        self.silent = False
+        self.courses: dict[str, Callable[[float, EngineeringValue], EngineeringValue]] = {}
+        """What a parameter is instead of what its curve says, by the time and that."""
         self._curves = tuple(curves)
         self._chance = random.Random(seed)
         self._decoder = Decoder(satellite)
@@ -186,7 +189,15 @@ class SatelliteModel:
     def values(self, t_s: float, utc_ns: UtcNs) -> dict[str, EngineeringValue]:
         """Return every parameter as it is at a time."""
         moment = Moment(t_s, utc_ns, self.frames)
-        return self._base | {curve.parameter: value_of(curve, moment, self._chance) for curve in self._curves}
+        values = self._base | {curve.parameter: value_of(curve, moment, self._chance) for curve in self._curves}
+        for name, course in self.courses.items():
+            values[name] = course(t_s, values.get(name))
+        return values
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The parameters that it sends."""
+        return frozenset(name for name, _, _ in named_values(self._decoder.packets[self.packet].packet))
 
     def frame(self, t_s: float, utc_ns: UtcNs) -> bytes:
         """Build the next frame, as a KISS client would get it."""
