@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TEST_DATA ?= $(GSAGENT_TEST_DATA)
 
-.PHONY: help setup setup-dev run test test-slow check format bench hil faults docs lock arm clean
+.PHONY: help setup setup-dev run test test-slow check format bench hil hil-long faults docs lock arm clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -61,8 +61,20 @@ arm: setup-dev  ## resolve the lock for the Raspberry Pi: wheels only, Python 3.
 bench: setup-dev  ## measure: ratios against named peers, in one run
 	$(BIN)/python -m pytest -q -s -m benchmark
 
-hil: setup-dev  ## against hardware-shaped peers: real broker, ptys, servers
-	$(BIN)/python -m pytest -q -m hil hil_tests
+RIG ?=
+REPORTS = reports
+HIL = GSAGENT_REPORTS=$(REPORTS) GSAGENT_RIG=$(RIG) $(BIN)/python -m pytest -q -o junit_logging=system-out \
+	--junitxml=$(REPORTS)/hil.xml -n 3 --dist loadgroup
+
+hil: setup-dev  ## against hardware-shaped peers, and RIG=my-rig.toml against what is on the bench; writes reports/hil.html
+	@rm -rf $(REPORTS)/figures; mkdir -p $(REPORTS)
+	$(HIL) -m "hil and not slow" hil_tests; status=$$?; \
+	  $(BIN)/python -m hil_tests.report $(REPORTS)/hil.xml $(REPORTS)/figures $(REPORTS)/hil.html; exit $$status
+
+hil-long: setup-dev  ## the rest: every scenario many times, 130 satellites over a week; writes docs/faults.md
+	@mkdir -p $(REPORTS)
+	GSAGENT_REPORTS=$(REPORTS) $(BIN)/python -m pytest -q -s -m "hil and slow" hil_tests
+	$(BIN)/python -m hil_tests.fault_figures $(REPORTS)/figures docs/faults.md
 
 faults: setup-dev  ## the long fault tests: 200 kills, every write and sync, damaged archives
 	GSAGENT_KILLS=200 GSAGENT_WRITER_BATCHES=12 $(BIN)/python -m pytest -q -m hil hil_tests

@@ -35,14 +35,14 @@ def gsagent(*arguments: str) -> list[str]:
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_a_scenario_raises_exactly_its_alarms_and_loses_nothing(name: str, tmp_path: Path) -> None:
-    log = tmp_path / "agent.log"
+    log, figures = tmp_path / "agent.log", tmp_path / "figures.json"
     done = subprocess.run(
-        gsagent("simulate", name, "--judge", "--json", "--log", str(log)),
+        gsagent("simulate", name, "--judge", "--json", "--log", str(log), "--figures", str(figures)),
         capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.stdout, done.stderr[-2000:]
     ledger = json.loads(done.stdout)
-    keep_for_report(f"ledger-{name}", ledger)
+    keep_for_report(f"scenario-{name}", {"ledger": ledger, "figures": json.loads(figures.read_text())})
     raised = [alarm for alarm in ledger["alarms"] if alarm["verdict"] == "as expected"]
     latencies = ", ".join(f"{alarm['name']} after {alarm['latency_s']:.1f} s" for alarm in raised if alarm["fault"])
     print(

@@ -29,7 +29,7 @@ MAX_SPECTRUM_S: Final = 60.0
 
 @dataclass(slots=True)
 class Looks:
-    """What can be drawn of a trial: spectra as the agent saw them, soft symbols, what was measured of each frame."""
+    """What can be drawn of a trial: spectra as the agent saw them, soft symbols, what each frame measured."""
 
     spectra: dict[str, dict[str, Any]] = field(default_factory=dict)
     symbols: dict[str, list[float]] = field(default_factory=dict)
