@@ -38,9 +38,13 @@ REPAIR_PATTERNS = 240
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the bits lie on the channel, and which frames are taken (lengths without the FCS)."""
+    """How the bits lie on the channel, and which frames are taken (lengths without the FCS).
+
+    ``nrzi_again``: coded as NRZI a second time, behind the scrambler.
+    """
 
     nrzi: bool = True
+    nrzi_again: bool = False
     scrambler: Literal["none", "g3ruh"] = "none"
     min_octets: Annotated[int, Meta(ge=2, le=64)] = 4
     max_octets: Annotated[int, Meta(ge=64, le=8192)] = 2048
@@ -51,7 +55,9 @@ def _taps(options: Options) -> int:
     taps = 0b1
     if options.scrambler == "g3ruh":
         taps |= 1 << 12 | 1 << 17
-    return taps ^ (taps << 1) if options.nrzi else taps
+    for coded in (options.nrzi, options.nrzi_again):
+        taps = taps ^ (taps << 1) if coded else taps
+    return taps
 
 
 @lru_cache(maxsize=1)
@@ -89,7 +95,8 @@ class FrameSearch:
         max_bits = (options.max_octets + 2) * 8 * 6 // 5 + 16
         parameters = np.zeros(kernel.PARAMETER_COUNT, np.int64)
         parameters[kernel.TAPS] = _taps(options)
-        parameters[kernel.INVERT] = int(options.nrzi) ^ int(inverted)
+        # Before the descrambler's three taps or before NRZI an inversion does nothing: only the last one counts.
+        parameters[kernel.INVERT] = int(options.nrzi or options.nrzi_again) ^ int(inverted)
         parameters[kernel.MIN_OCTETS] = options.min_octets
         parameters[kernel.MAX_OCTETS] = options.max_octets
         parameters[kernel.HEADER] = kernel.AX25_HEADER if ax25_header else kernel.ANY_HEADER
@@ -180,7 +187,7 @@ class Deframer:
 
 def search_polarities(options: Options, *, ax25_header: bool, repair: bool) -> list[FrameSearch]:
     """Make one search, or one for each polarity when the line code does not settle it."""
-    polarities = (False,) if options.nrzi else (False, True)
+    polarities = (False,) if options.nrzi or options.nrzi_again else (False, True)
     return [
         FrameSearch(options, ax25_header=ax25_header, repair=repair, inverted=inverted) for inverted in polarities
     ]
@@ -218,10 +225,11 @@ FLAG = np.array([0, 1, 1, 1, 1, 1, 1, 0], np.uint8)
 
 
 def line_code(bits: NDArray[np.uint8], options: Options) -> NDArray[np.uint8]:
-    """Return the channel bits of data bits: NRZI (a zero changes the level), then the scrambler."""
+    """Return the channel bits of data bits: NRZI (a zero changes the level), the scrambler, NRZI again."""
     if options.nrzi:
         bits = (np.cumsum(bits == 0) & 1).astype(np.uint8)
-    return scramble_self_synchronising(bits) if options.scrambler == "g3ruh" else bits.astype(np.uint8)
+    bits = scramble_self_synchronising(bits) if options.scrambler == "g3ruh" else bits.astype(np.uint8)
+    return (np.cumsum(bits == 0) & 1).astype(np.uint8) if options.nrzi_again else bits
 
 
 def encode(frame: bytes, options: Options, *, flags_before: int = 8, flags_after: int = 2) -> NDArray[np.uint8]:

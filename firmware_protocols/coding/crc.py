@@ -42,6 +42,8 @@ CRC16_AUG_CCITT = CrcModel("CRC-16/AUG-CCITT", 16, 0x1021, 0x1D0F, False, 0x0000
 CRC16_ARC = CrcModel("CRC-16/ARC", 16, 0x8005, 0x0000, True, 0x0000, 0xBB3D)
 CRC16_CC11XX = CrcModel("CRC-16/CMS", 16, 0x8005, 0xFFFF, False, 0x0000, 0xAEE7)
 """The packet engine of TI CC11xx radios."""
+CRC16_SX12XX = CrcModel("CRC-16/SPI-FUJITSU, inverted", 16, 0x1021, 0x1D0F, False, 0xFFFF, 0x1A33)
+"""The packet engine of Semtech SX12xx radios. Source: SX1262 data sheet §6.2.3.5."""
 CRC32_IEEE = CrcModel("CRC-32", 32, 0x04C11DB7, 0xFFFFFFFF, True, 0xFFFFFFFF, 0xCBF43926)
 CRC32C = CrcModel("CRC-32C", 32, 0x1EDC6F41, 0xFFFFFFFF, True, 0xFFFFFFFF, 0xE3069283)
 """Castagnoli's, behind CSP packets. Source: RFC 3720 §12.1."""
@@ -57,6 +59,7 @@ MODELS = (
     CRC16_AUG_CCITT,
     CRC16_ARC,
     CRC16_CC11XX,
+    CRC16_SX12XX,
     CRC32_IEEE,
     CRC32C,
     CRC32_PROXIMITY_1,

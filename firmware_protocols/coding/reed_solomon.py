@@ -245,6 +245,8 @@ CCSDS_RS_223_DUAL = ReedSolomon(0x187, 112, 11, 32, dual_basis=True)
 CCSDS_RS_239 = ReedSolomon(0x187, 120, 11, 16)
 """RS(255,239), E = 8."""
 CCSDS_RS_239_DUAL = ReedSolomon(0x187, 120, 11, 16, dual_basis=True)
+RSCODE_223 = ReedSolomon(0x11D, 1, 1, 32)
+"""RS(255,223) as the library rscode makes it. Source: its documentation (field 11D, roots from a^1 on)."""
 
 
 @lru_cache(maxsize=1)

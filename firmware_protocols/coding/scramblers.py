@@ -122,6 +122,10 @@ def _sequence_octets(name: str, octets: int) -> bytes:
         # Source: TI CC1101 data sheet §15.1 (data whitening).
         bits = shift_register_bits(0b0_0010_0001, 9, 0x1FF, 8 * octets)
         return np.packbits(bits, bitorder="little").tobytes()
+    if name == "pn9-high":
+        # The same sequence, octets filled from their highest bit. Source: Semtech SX1262 data sheet §6.2.3.3.
+        bits = shift_register_bits(0b0_0010_0001, 9, 0x1FF, 8 * octets)
+        return np.packbits(bits).tobytes()
     raise ValueError(name)
 
 
@@ -142,8 +146,27 @@ def whiten_pn9(data: bytes) -> bytes:
     return _xor(data, _sequence_octets("pn9", len(data)))
 
 
+def whiten_pn9_high(data: bytes) -> bytes:
+    """Apply or remove the same whitening as Semtech's radios do it (begins FF 87 B8 59 B7 A1 CC 24)."""
+    return _xor(data, _sequence_octets("pn9-high", len(data)))
+
+
 def derandomize_ccsds_soft(soft: NDArray[np.float32]) -> NDArray[np.float32]:
     """Remove the CCSDS randomizer from soft symbols that begin right after the ASM."""
-    octets = np.frombuffer(_sequence_octets("ccsds", -(-soft.size // 8)), np.uint8)
+    return _remove_soft("ccsds", soft)
+
+
+def dewhiten_pn9_soft(soft: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Remove the PN9 whitening of TI's radios from soft symbols."""
+    return _remove_soft("pn9", soft)
+
+
+def dewhiten_pn9_high_soft(soft: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Remove the PN9 whitening of Semtech's radios from soft symbols."""
+    return _remove_soft("pn9-high", soft)
+
+
+def _remove_soft(name: str, soft: NDArray[np.float32]) -> NDArray[np.float32]:
+    octets = np.frombuffer(_sequence_octets(name, -(-soft.size // 8)), np.uint8)
     bits = np.unpackbits(octets)[: soft.size]
     return np.where(bits == 1, -soft, soft).astype(np.float32)

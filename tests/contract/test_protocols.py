@@ -29,7 +29,7 @@ NAMES = ("template", *protocol_names())
 MODULES = [load(name) for name in NAMES]
 SELF_CHECKING = {"fcs", "rs", "crc16", "crc32c", "golay"}
 """Checks that a protocol makes itself: what passes one is no noise."""
-KNOWN_CHECKS = SELF_CHECKING | {"tnc", "none"}
+KNOWN_CHECKS = SELF_CHECKING | {"bch", "tnc", "none"}
 
 DEFRAMING = [
     pytest.param(module, example, id=f"{module.__name__.split('.')[-1]}: {example.name}")
