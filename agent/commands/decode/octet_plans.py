@@ -1,14 +1,16 @@
-"""What ``--as tm-frames``, ``aos-frames`` … ``space-packets`` mean: who cuts the octets and who opens the frames.
+"""What is made of octets: who cuts them, who opens the frames, and how ``--option`` reaches who has such a one.
 
-Knows which protocols stand behind each kind, that a satellite's file may say more of them than the kind does, and
-how ``--option`` reaches the protocol that has such an option. Opens nothing and reads no octet.
+Knows which protocols stand behind ``tm-frames``, ``aos-frames`` … ``space-packets``, that a satellite's file may
+say more of them than the kind does, and that what comes in pieces (a line of hex, a datagram) is a frame already or
+holds some. Opens nothing and reads no octet.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +18,10 @@ import msgspec
 from agent.definitions import Downlink, ProtocolChoice, Satellite
 from agent.downlink import Transmitter
 from agent.errors import ConfigError
-from firmware_protocols import interface
+from agent.receiver import Receiver
+from agent.records import OctetBlock, UtcNs
+from agent.stages import Watcher
+from firmware_protocols import interface, slip
 
 CHAINS: Final = {
     "tm-frames": ("ccsds_tm", "space_packet"),
@@ -25,15 +30,64 @@ CHAINS: Final = {
     "space-packets": ("space_packet",),
 }
 FRAMES: Final = "fixed_length"
+PIECES: Final = "slip"
+"""What carries whole frames to a receiver: delimiters and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
-class OctetPlan:
-    """Who transmits, and the protocol that finds frames in the octets."""
+class Plan:
+    """Who transmits, and the protocol that finds frames in the octets (none of them for samples)."""
 
     transmitters: Sequence[Transmitter]
-    framing: str
-    framing_options: Mapping[str, Any]
+    framing: str = "kiss"
+    framing_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def receiver(self, watch: Callable[[Transmitter], Watcher] | None = None) -> Receiver:
+        """Make the receiver."""
+        return Receiver(
+            "decode",
+            self.transmitters,
+            octet_framing=self.framing,
+            octet_options=self.framing_options,
+            watch=watch,
+        )
+
+    def in_pieces(self) -> tuple[Plan, Pieces]:
+        """Plan the same for input that comes in pieces, and give who opens them."""
+        inside = None if self.framing == "kiss" else (self.framing, self.framing_options)
+        options = {"max_octets": interface.MAX_FRAME_OCTETS}
+        return Plan(self.transmitters, PIECES, options), Pieces(inside, self.framing_options)
+
+
+class Pieces:
+    """Turns pieces of input into frames for a receiver; ``rejected`` counts what held none."""
+
+    def __init__(self, inside: tuple[str, Mapping[str, Any]] | None, options: Mapping[str, Any]) -> None:
+        """``inside`` says how frames are found in a piece; without it the piece behind a prefix is a frame."""
+        self.rejected: Counter[str] = Counter()
+        self._inside = inside
+        self._prefix = int(options.get("prefix_octets", 0)) if inside is None else 0
+
+    def blocks(self, piece: bytes, received_utc_ns: UtcNs) -> Iterator[OctetBlock]:
+        """Give the frames of one piece."""
+        if self._inside is None:
+            frames = [piece[self._prefix :]] if len(piece) > self._prefix else []
+            if not frames:
+                self.rejected["too_short"] += 1
+        else:
+            _, deframer = interface.make_deframer(*self._inside)
+            frames = [found.data for found in [*deframer.feed(piece), *deframer.flush()]]
+            self.rejected += deframer.rejected
+        for frame in frames:
+            yield OctetBlock(slip.encode(frame, slip.Options()), received_utc_ns)
+
+
+def plan_frames(transmitters: Sequence[Transmitter], given: Mapping[str, str], prefix_octets: int = 0) -> Plan:
+    """Plan the reading of a KISS file, or of pieces that are frames; raises ``ConfigError``."""
+    _, options = _spread(dict(given), (), "kiss")
+    if prefix_octets:
+        options["prefix_octets"] = prefix_octets
+    return Plan(transmitters, "kiss", options)
 
 
 def plan_octets(
@@ -44,10 +98,12 @@ def plan_octets(
     frame_octets: int | None = None,
     prefix_octets: int = 0,
     given: Mapping[str, str] | None = None,
-) -> OctetPlan:
-    """Plan the reading of an octet file; raises ``ConfigError``.
+    pieces: bool = False,
+) -> Plan:
+    """Plan the reading of CCSDS frames or packets; raises ``ConfigError``.
 
     ``found`` is the satellite with its slug; the first of its downlinks that uses the kind's protocols says how.
+    Of frames that come in ``pieces`` the length need not be known: a piece is one.
     """
     chosen = _downlink(kind, found, downlink)
     chain, framing = _spread(dict(given or {}), chosen.extract, FRAMES if kind != "space-packets" else None)
@@ -57,21 +113,34 @@ def plan_octets(
     else:
         name = FRAMES
         options = framing
-        length = frame_octets or chosen.framing.options.get("frame_octets")
-        if length is None:
+        length = frame_octets or (None if pieces else chosen.framing.options.get("frame_octets"))
+        if length is not None:
+            options["frame_octets"] = length
+        elif pieces and not options:
+            name = "kiss"
+        else:
             raise ConfigError("say how long a frame is", mend="--frame-octets N")
-        options["frame_octets"] = length
     if prefix_octets:
         options["prefix_octets"] = prefix_octets
     try:
-        interface.make_deframer(name, options)
+        if name != "kiss":
+            interface.make_deframer(name, options)
         for choice in chain:
             interface.make_extractor(choice.protocol, choice.options)
     except interface.BadOptions as exc:
         raise ConfigError(str(exc), where="--option") from exc
     slug, satellite = found or (None, None)
     ready = msgspec.structs.replace(chosen, extract=chain)
-    return OctetPlan([Transmitter(slug, satellite, ready)], name, options)
+    return Plan([Transmitter(slug, satellite, ready)], name, options)
+
+
+def kind_of_chain(satellite: Satellite, downlink: str | None) -> str | None:
+    """Tell which CCSDS frames a satellite sends, if its file says so."""
+    for each in satellite.downlinks:
+        if downlink in (None, each.name):
+            for choice in each.extract[:1]:
+                return next((kind for kind, chain in CHAINS.items() if chain[0] == choice.protocol), None)
+    return None
 
 
 def _downlink(kind: str, found: tuple[str, Satellite] | None, wanted: str | None) -> Downlink:
