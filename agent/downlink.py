@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from agent.dsp.burst_carrier import SymbolMemory
     from agent.stages import Demodulator, Watcher
 
 NS_PER_S = 1_000_000_000
@@ -248,6 +249,7 @@ class _Stream:
     """One hypothesis: its deframer, and where and when each block of its symbols began."""
 
     deframer: interface.SymbolDeframer
+    symbols: SymbolMemory
     number: int = 0
     fed: int = 0
     starts: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
@@ -257,6 +259,7 @@ class _Stream:
 
     def remember(self, block: SymbolBlock) -> None:
         self.starts.append(self.fed)
+        self.symbols.remember(block.soft)
         self.blocks.append(_without_symbols(block))
         self.fed += len(block.soft)
         self.newest = block
@@ -290,6 +293,9 @@ class Downlink:
         source: str = "",
         watcher: Watcher | None = None,
     ) -> None:
+        # Loaded here: what only decodes octets needs no NumPy.
+        from agent.dsp import burst_carrier
+
         self.transmitter = transmitter
         self.source = source
         self.reader = FrameReader(transmitter)
@@ -301,6 +307,10 @@ class Downlink:
         if watcher is not None:
             self._demodulator.watch(watcher.trace)
         self._signal = signal
+        self._new_symbols: Callable[[], SymbolMemory] = burst_carrier.SymbolMemory
+        self._carrier = burst_carrier.BurstCarrier(
+            downlink.modulation, downlink.baudrate_bd, downlink.modulation_options, sample_rate_hz
+        )
         self._doppler: deque[tuple[UtcNs, float]] = deque(maxlen=REMEMBERED_BLOCKS)
         self._streams: dict[int, _Stream] = {}
         self._recent: deque[tuple[UtcNs, UtcNs, bytes]] = deque(maxlen=REMEMBERED_FRAMES)
@@ -325,6 +335,7 @@ class Downlink:
         """Take a block and return what it completed."""
         if isinstance(block, IqBlock):
             self._doppler.append((block.start_utc_ns, block.doppler_hz))
+            self._carrier.feed(block)
         if self._watcher is not None:
             self._watcher.samples(block)
         return self._collect(self._demodulator.feed(block))
@@ -340,7 +351,9 @@ class Downlink:
         for block in blocks:
             stream = self._streams.get(block.stream)
             if stream is None:
-                stream = self._streams[block.stream] = _Stream(self._new_deframer(), block.stream)
+                stream = self._streams[block.stream] = _Stream(
+                    self._new_deframer(), self._new_symbols(), block.stream
+                )
             elif block.first:
                 found += [(stream, frame) for frame in stream.deframer.flush()]
             stream.remember(block)
@@ -359,6 +372,21 @@ class Downlink:
             return before_hz
         after_ns, after_hz = self._doppler[after]
         return before_hz + (after_hz - before_hz) * (at_utc_ns - before_ns) / max(after_ns - before_ns, 1)
+
+    def _carrier_of(
+        self, start_utc_ns: UtcNs, span_ns: int, link_frame: LinkFrame, stream: _Stream
+    ) -> tuple[float | None, float | None]:
+        """Return a frame's own carrier, and the Doppler that had been taken out there.
+
+        Where the frame shows no carrier of its own, the modem's estimate stands, and nobody knows at what time it
+        holds; where there are no samples to look at (audio) nothing is known of the Doppler either.
+        """
+        if self._signal == "audio":
+            return None, None
+        if not self._carrier.measures:
+            return None, self._doppler_at(start_utc_ns + span_ns // 2)
+        found = self._carrier.measure(start_utc_ns, stream.symbols.take(link_frame.offset, link_frame.span))
+        return (None, None) if found is None else (found[0], self._doppler_at(found[1]))
 
     def _new_deframer(self) -> interface.SymbolDeframer:
         choice = self.transmitter.downlink.framing
@@ -383,14 +411,15 @@ class Downlink:
                 self._watcher.found(stream.number, link_frame, start_utc_ns, span_ns, kept=not known)
             if known:
                 continue
+            offset_hz, corrected_hz = self._carrier_of(start_utc_ns, span_ns, link_frame, stream)
             frame = make_frame(
                 self.transmitter,
                 link_frame,
                 start_utc_ns,
                 snr_db=middle.snr_db,
-                frequency_offset_hz=middle.frequency_offset_hz,
+                frequency_offset_hz=middle.frequency_offset_hz if offset_hz is None else offset_hz,
                 source=self.source,
-                doppler_corrected_hz=self._doppler_at(start_utc_ns + span_ns // 2),
+                doppler_corrected_hz=corrected_hz,
             )
             records.append(frame)
             records += self.reader.read(frame)

@@ -13,7 +13,8 @@ PNAS 17 (1931).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,18 +24,24 @@ from numpy.typing import NDArray
 from agent.records import ChannelNoise, IqBlock, UtcNs
 
 Floats: TypeAlias = NDArray[np.float64]
+Key: TypeAlias = "tuple[str, str]"
+"""A satellite's file and its downlink."""
 
 EVERY_S = 0.1
 SEGMENTS = 8
 """Transforms averaged for one reading, spread evenly over its time."""
 QUANTILE, NORMAL_QUANTILE = 0.25, -0.6744897501960817
-BINS_PER_CHANNEL = 16
+BINS_PER_CHANNEL = 10
 FEWEST_BINS, MOST_BINS = 256, 16_384
 USABLE_BAND = 0.45
 """Beyond this part of the sample rate the front end's own filter shapes the noise."""
+MOST_KEPT = 600
+"""A minute of readings that nobody takes."""
 LOWEST_DBFS = -200.0
 FULL_SCALE = 0.99
 MAX_CLIPPED_SHARE = 0.05
+LOOKED_AT = 4096
+"""So many samples of a reading tell whether it is constant or clipped."""
 CONSTANT_DBFS = -110.0
 """An eight-bit converter that sees any noise at all toggles by 1/128 = -42 dB; one at 16 bits by -90 dB."""
 
@@ -46,6 +53,16 @@ class NoiseReading:
     at_utc_ns: UtcNs
     channels: tuple[ChannelNoise, ...]
     fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenNoise:
+    """The readings of one channel, what is wrong with its samples, and whether they are the first since tuning."""
+
+    key: Key
+    readings: tuple[ChannelNoise, ...]
+    fault: str | None
+    first: bool
 
 
 class NoiseMeter:
@@ -132,12 +149,41 @@ def sample_fault(samples: NDArray[np.complex64]) -> str | None:
         return "samples that are not numbers"
     if low == high == 0.0:
         return "samples all zero"
-    centred = samples - samples.mean()
+    few = samples[:: max(1, len(samples) // LOOKED_AT)]
+    centred = few - few.mean()
     if _db(float(np.mean(centred.real**2 + centred.imag**2))) < CONSTANT_DBFS:
         return "samples constant"
-    clipped = np.count_nonzero((parts >= FULL_SCALE) | (parts <= -FULL_SCALE))
-    return CLIPPED if clipped > MAX_CLIPPED_SHARE * len(parts) else None
+    if max(-low, high) < FULL_SCALE:
+        return None
+    largest = np.maximum(np.abs(few.real), np.abs(few.imag))
+    return CLIPPED if np.count_nonzero(largest >= FULL_SCALE) > MAX_CLIPPED_SHARE * len(few) else None
 
 
 def _db(power: float) -> float:
     return max(10.0 * math.log10(max(power, 1e-30)), LOWEST_DBFS)
+
+
+class NoiseLog:
+    """Keeps the readings of named channels until somebody takes them, which may be another thread."""
+
+    def __init__(self, sample_rate_hz: float, channels: Mapping[Key, tuple[float, float]]) -> None:
+        self._keys = tuple(channels)
+        self._meter = NoiseMeter(sample_rate_hz, tuple(channels.values()))
+        self._readings: deque[NoiseReading] = deque(maxlen=MOST_KEPT)
+        self._fresh = True
+
+    def feed(self, block: IqBlock) -> None:
+        """Take a block."""
+        self._readings.extend(self._meter.feed(block))
+
+    def take(self) -> list[TakenNoise]:
+        """Take what has been measured since last time, channel by channel; nothing when nothing was."""
+        taken = [self._readings.popleft() for _ in range(len(self._readings))]
+        if not taken:
+            return []
+        fresh, self._fresh = self._fresh, False
+        fault = next((reading.fault for reading in reversed(taken) if reading.fault is not None), None)
+        return [
+            TakenNoise(key, tuple(one.channels[index] for one in taken if one.channels), fault, fresh)
+            for index, key in enumerate(self._keys)
+        ]

@@ -28,6 +28,8 @@ TIME_ERROR_S = 0.5
 DRIFT_PPB_S = 0.3
 """A crystal that warms up while it transmits, and the receiver's own: a fifth of a part per million in ten
 minutes."""
+MODEL_PPB = 7.0
+"""A kilometre across the track bends the Doppler by more than a good measurement's noise: 3 Hz at 437 MHz."""
 LEAST_NOISE_PPB = 5.0
 SURE_DISTANCE = 2.4
 """A fixed carrier this many standard deviations beyond the threshold is found 99 times of 100."""
@@ -112,6 +114,7 @@ def judge_many(
         *(np.ascontiguousarray(v, dtype=np.float64) for v in (times_s, residual_hz, slope_hz_s, predicted_hz)),
         time_error_s,
         DRIFT_PPB_S * 1e-9 * frequency_hz,
+        MODEL_PPB * 1e-9 * frequency_hz,
         LEAST_NOISE_PPB * 1e-9 * frequency_hz,
         out,
     )

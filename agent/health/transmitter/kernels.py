@@ -25,7 +25,7 @@ COLUMNS = 7
 
 
 @numba.njit(
-    "void(int64[::1], float64[::1], float64[::1], float64[::1], float64[::1], float64, float64, float64,"
+    "void(int64[::1], float64[::1], float64[::1], float64[::1], float64[::1], float64, float64, float64, float64,"
     " float64[:, ::1])",
     nogil=True,
     cache=True,
@@ -38,13 +38,15 @@ def judge_windows(
     predicted_hz: NDArray[np.float64],
     time_error_s: float,
     drift_hz_s: float,
+    model_hz: float,
     least_noise_hz: float,
     out: NDArray[np.float64],
 ) -> None:
     """Judge windows that end before the samples ``ends[w]``; times ascend within each.
 
     ``slope_hz_s`` is how the prediction changes (what an error of time multiplies), ``time_error_s`` and
-    ``drift_hz_s`` the standard deviations of the elements' error along the track and of the oscillators' drift.
+    ``drift_hz_s`` the standard deviations of the elements' error along the track and of the oscillators' drift,
+    ``model_hz`` the size of everything else that is smooth: errors across the track, a drift that bends.
     """
     longest, begin = 0, 0
     for w in range(ends.shape[0]):
@@ -119,9 +121,10 @@ def judge_windows(
                 z[0, k] += basis[k + 1, i] * residual_hz[first + i]
                 z[1, k] += basis[k + 1, i] * slope_hz_s[first + i]
                 z[2, k] -= basis[k + 1, i] * predicted_hz[first + i]
-        s00 = noise + time_error_s**2 * z[1, 0] * z[1, 0] + drift_hz_s**2 * drift * drift
-        s11 = noise + time_error_s**2 * z[1, 1] * z[1, 1]
-        s22 = noise + time_error_s**2 * z[1, 2] * z[1, 2]
+        model = model_hz**2 * n / 3.0
+        s00 = noise + model + time_error_s**2 * z[1, 0] * z[1, 0] + drift_hz_s**2 * drift * drift
+        s11 = noise + model + time_error_s**2 * z[1, 1] * z[1, 1]
+        s22 = noise + model + time_error_s**2 * z[1, 2] * z[1, 2]
         s01 = time_error_s**2 * z[1, 0] * z[1, 1]
         s02 = time_error_s**2 * z[1, 0] * z[1, 2]
         s12 = time_error_s**2 * z[1, 1] * z[1, 2]
