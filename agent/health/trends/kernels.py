@@ -32,6 +32,7 @@ NOTHING, SPIKE, STEP, NOISE, STUCK, DRIFT = 0, 1, 2, 3, 4, 5
 
 SMOOTHING, TREND_SMOOTHING = 0.4, 0.05
 PEAK_MARGIN, PEAK_HALF_LIFE_S = 1.5, 43_200.0
+SETTLED = 10.0
 WARM, BLOCK, MIN_BLOCKS, MIN_CHANGES = 24, 32, 8, 20
 STEP_AFTER, RUN_FACTOR, MIN_RUN = 4, 4.0, 16.0
 MAD_TO_SIGMA = 1.4826
@@ -265,7 +266,7 @@ def watch(
         scale = max(state[i, 3], 0.6 * state[i, 5], 1e-9 * abs(predicted))
         out = (
             state[i, 13] >= WARM
-            and state[i, 9] > 4.0
+            and state[i, 9] > SETTLED
             and scale > 0.0
             and state[i, 5] > 0.0
             and size > thresholds[i] * scale
@@ -301,10 +302,12 @@ def watch(
         bounded = (
             min(max(residual, -4.0 * scale), 4.0 * scale) if state[i, 13] >= WARM and scale > 0.0 else residual
         )
-        if state[i, 9] <= 3.0:
-            # The second sample after a restart gives the line its direction.
-            state[i, 1] = step / dt_s if dt_s > 0.0 and state[i, 9] == 2.0 else state[i, 1]
-            state[i, 0] = x
+        k = state[i, 9]
+        if k <= SETTLED:
+            # After a restart the line is fitted to all samples since then, and the noise waits.
+            state[i, 0] = predicted + max(SMOOTHING, (4.0 * k - 2.0) / (k * (k + 1.0))) * residual
+            if dt_s > 0.0:
+                state[i, 1] += max(TREND_SMOOTHING, 6.0 / (k * (k + 1.0))) * residual / dt_s
             continue
         state[i, 0] = predicted + SMOOTHING * (residual if size > 8.0 * scale else bounded)
         if dt_s > 0.0:
