@@ -33,7 +33,7 @@ BATCHES = 260
 RECOVERED_S = 5.0
 
 MAX_SET_ASIDE = 0.05
-"""A group that was torn before its sync may look like damage: its segment is salvaged, with more than was promised."""
+"""A group torn before its sync may look like damage: its segment is salvaged, with more than was promised."""
 
 
 @pytest.fixture
