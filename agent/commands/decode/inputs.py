@@ -195,10 +195,14 @@ def open_input(arguments: argparse.Namespace) -> Input:
         given = _open_stream(arguments, plan, kind, begin)
     else:
         name, stream, size = _open(arguments.input)
-        if holder == "capture":
-            given = CaptureInput(name, stream, size, plan, arguments.port)
-        else:
-            given = HexInput(name, stream, size, plan)
+        try:
+            if holder == "capture":
+                given = CaptureInput(name, stream, size, plan, arguments.port)
+            else:
+                given = HexInput(name, stream, size, plan)
+        except AgentError:
+            stream.close()
+            raise
     given.notes += notes
     return given
 

@@ -98,7 +98,11 @@ def waterfall(heard: Spectrogram, title: str, time: TimeAxis, frames: list[Found
     """Draw power over time and frequency, frames marked above."""
     rows = heard.rows_db()
     good = rows[np.isfinite(rows) & (rows > -190.0)]
-    low, high = (float(np.quantile(good, 0.1)), float(np.quantile(good, 0.9995))) if len(good) else (-100.0, 0.0)
+    low, high = -100.0, 0.0
+    if len(good):
+        # What a filter has taken away must not use up the colours.
+        low = max(float(np.quantile(good, 0.1)), float(np.median(good)) - 15.0)
+        high = float(np.quantile(good, 0.9995))
     unit, scale = _frequency_unit(heard)
     lowest, topmost = heard.edges_hz
     drawn = Axes(

@@ -55,7 +55,9 @@ class Points:
 
     def columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give times and values[points, columns]."""
-        return np.array(self.times_s), np.array(self.values, np.float64).reshape(len(self.times_s), -1)
+        if not self.times_s:
+            return np.empty(0), np.empty((0, 2))
+        return np.array(self.times_s), np.array(self.values, np.float64)
 
 
 class Recent:
