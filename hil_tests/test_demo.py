@@ -122,6 +122,17 @@ def test_telemetry_arrives_by_radio_and_by_serial_line(demo: Demo) -> None:
     assert frame["snr_db"] > 0.0
 
 
+def test_five_satellites_of_different_kinds_are_received(demo: Demo) -> None:
+    cubesat = json.loads(demo[1].wait_for("sat/1kuns-pf/tm/beacon", 30))
+    assert 6000 < cubesat["battery_voltage_mv"] < 8800
+    assert json.loads(demo[1].wait_for("sat/1kuns-pf/frame", 5))["check"] == "rs"
+    lunar = json.loads(demo[1].wait_for("sat/danuri/tm/telemetry", 20))
+    assert lunar["packet_apid"] == 673
+    geostationary = json.loads(demo[1].wait_for("sat/anasis-ii/tm/platform", 20))
+    assert geostationary["mode"] == "nominal"
+    assert 49.0 < geostationary["bus_voltage_v"] < 51.0
+
+
 def test_passes_are_listed_and_the_satellites_stand_somewhere(demo: Demo) -> None:
     listed = json.loads(demo[1].wait_for("pass/list", 15))
     assert listed["count"] >= 1

@@ -18,9 +18,10 @@ SUMMARY = "a simulated station on this machine: broker, satellites, agent, statu
 DESCRIPTION = """\
 Show all of it without any hardware.
 
-Starts an MQTT broker on loopback, a simulator that transmits two satellites (one modulated into IQ behind an
-rtl_tcp server, one as KISS octets on a pseudo-terminal), and the agent with a station file for them. One parameter
-drifts out of its limits and returns, so that an alarm rises and clears by itself within two minutes.
+Starts an MQTT broker on loopback, a simulator that transmits five satellites (two modulated into IQ behind an
+rtl_tcp server, one as KISS octets on a pseudo-terminal, one as CCSDS frames in UDP datagrams, a geostationary one
+as CCSDS frames over TCP), and the agent with a station file for them. One parameter drifts out of its limits and
+returns, so that an alarm rises and clears by itself within two minutes.
 
 Everything listens on 127.0.0.1 only; nothing stays behind. Ctrl-C ends it.
 """
@@ -143,6 +144,7 @@ def station_text(served: dict[str, Any], mqtt_port: int, *, name: str = STATION_
     place = served["station"]
     lines = [
         f"satellites = {json.dumps(satellites)}",
+        f"satellite_directories = {json.dumps(served['satellite_directories'])}",
         "[station]",
         f'name = "{name}"',
         *(f"{key} = {place[key]}" for key in ("latitude_deg", "longitude_deg", "altitude_m")),

@@ -16,6 +16,7 @@ from agent.orbit.look import states_teme_km
 from agent.records import Station, UtcNs
 
 AGING_ROUNDS = 5
+SIDEREAL_DAYS_A_DAY = 1.00273790935
 ASIDE_DEG = 2.5
 """How far beside the station the orbit's plane lies: a pass through the zenith is a special case."""
 
@@ -52,6 +53,25 @@ def elements_over(
         argument_of_perigee_deg=0.0,
         mean_anomaly_deg=math.degrees(argument_of_latitude) % 360.0,
         bstar=1e-5,
+        source="simulated",
+    )
+
+
+def elements_geostationary(longitude_deg: float, at_utc_ns: UtcNs, *, name: str, norad: int) -> MeanElements:
+    """Give an orbit that stands over a longitude at ``at_utc_ns`` and nearly so in the weeks about it."""
+    sidereal_deg = math.degrees(float(earth_rotation_rad(np.array([at_utc_ns], dtype=np.int64))[0]))
+    return MeanElements(
+        name=name,
+        norad=norad,
+        cospar="",
+        epoch_utc_ns=at_utc_ns,
+        mean_motion_rev_d=SIDEREAL_DAYS_A_DAY,
+        eccentricity=0.0001,
+        inclination_deg=0.03,
+        raan_deg=0.0,
+        argument_of_perigee_deg=0.0,
+        mean_anomaly_deg=(sidereal_deg + longitude_deg) % 360.0,
+        bstar=0.0,
         source="simulated",
     )
 

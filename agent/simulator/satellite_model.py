@@ -20,8 +20,9 @@ from agent.definitions import Definition, Downlink, ParameterName, Positive, Sat
 from agent.errors import ConfigError, DecodeError
 from agent.records import EngineeringValue, UtcNs
 from agent.simulator.layers import CannotEnclose, Layers
+from agent.simulator.spacecraft import Body, Spacecraft, State, Sunlight, state_value
 from agent.telemetry.decoder import Decoder
-from agent.telemetry.onboard_time import format_utc
+from agent.telemetry.onboard_time import format_utc, parse_utc
 from firmware_protocols import interface
 
 CHECK_UTC_NS: Final = 1_767_225_600 * 10**9
@@ -75,14 +76,25 @@ class Steps(Definition, frozen=True, kw_only=True, tag="steps", tag_field="kind"
 
 
 class Clock(Definition, frozen=True, kw_only=True, tag="clock", tag_field="kind"):
-    """The on-board clock, for a parameter with a ``time`` calibration; ``offset_s`` and ``drift_ppm`` off."""
+    """The on-board clock, for a parameter with a ``time`` calibration; ``offset_s`` and ``drift_ppm`` off.
+
+    One that is too short for its age shows what is left of the time since ``epoch`` after turns of ``turn_s``.
+    """
 
     parameter: ParameterName
     offset_s: float = 0.0
     drift_ppm: float = 0.0
+    epoch: str = "1970-01-01T00:00:00Z"
+    turn_s: Positive | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            parse_utc(self.epoch)
+        except ConfigError as exc:
+            raise ValueError(exc.what) from exc
 
 
-Curve: TypeAlias = Points | Sine | Count | Ramp | Steps | Clock
+Curve: TypeAlias = Points | Sine | Count | Ramp | Steps | Clock | State
 
 
 class Moment(NamedTuple):
@@ -93,15 +105,21 @@ class Moment(NamedTuple):
     frames: int = 0
 
 
-def value_of(curve: Curve, moment: Moment, chance: random.Random) -> EngineeringValue:
-    """Return what a curve says at a moment."""
+def value_of(curve: Curve, moment: Moment, chance: random.Random, body: Body) -> EngineeringValue:
+    """Return what a curve says at a moment, of a ``body`` that has been followed to it."""
     t_s = moment.t_s
     match curve:
+        case State():
+            return state_value(curve, body, moment.frames, chance)
         case Count():
             return (curve.start + curve.step * moment.frames) % curve.modulo
         case Clock():
             error_s = curve.offset_s + curve.drift_ppm * 1e-6 * t_s
-            return format_utc(moment.utc_ns + round(error_s * 1e9))
+            shown_utc_ns = moment.utc_ns + round(error_s * 1e9)
+            if curve.turn_s is not None:
+                epoch_utc_ns = parse_utc(curve.epoch)
+                shown_utc_ns = epoch_utc_ns + (shown_utc_ns - epoch_utc_ns) % round(curve.turn_s * 1e9)
+            return format_utc(shown_utc_ns)
         case Ramp():
             return curve.start + curve.per_s * t_s
         case Steps():
@@ -131,6 +149,7 @@ class SatelliteModel:
         packet: str,
         curves: Sequence[Curve],
         *,
+        spacecraft: Spacecraft | None = None,
         where: str = "",
         seed: int = 0,
     ) -> None:
@@ -143,6 +162,9 @@ class SatelliteModel:
         """What a parameter is instead of what its curve says, by the time and that."""
         self._curves = tuple(curves)
         self._chance = random.Random(seed)
+        self.sunlight: Sunlight = _always_lit
+        """Who knows how much of the Sun shines on it."""
+        self._body = Body.beginning(spacecraft or Spacecraft())
         self._decoder = Decoder(satellite)
         if packet not in self._decoder.packets:
             raise ConfigError(
@@ -152,7 +174,7 @@ class SatelliteModel:
         for index, curve in enumerate(self._curves):
             try:
                 for t_s in _telling_times(curve):
-                    value = value_of(curve, Moment(t_s, CHECK_UTC_NS), random.Random(0))
+                    value = value_of(curve, Moment(t_s, CHECK_UTC_NS), random.Random(0), self._body)
                     self._decoder.encode(packet, {curve.parameter: value})
             except ConfigError as exc:
                 raise ConfigError(exc.what, where=f"{where}.curve[{index}]", mend=exc.mend) from exc
@@ -189,7 +211,10 @@ class SatelliteModel:
     def values(self, t_s: float, utc_ns: UtcNs) -> dict[str, EngineeringValue]:
         """Return every parameter as it is at a time."""
         moment = Moment(t_s, utc_ns, self.frames)
-        values = self._base | {curve.parameter: value_of(curve, moment, self._chance) for curve in self._curves}
+        self._body.follow(t_s, utc_ns, self.frames, self.sunlight)
+        values = self._base | {
+            curve.parameter: value_of(curve, moment, self._chance, self._body) for curve in self._curves
+        }
         for name, course in self.courses.items():
             values[name] = course(t_s, values.get(name))
         return values
@@ -205,6 +230,10 @@ class SatelliteModel:
         frame = self._layers.enclose(packet, self.frames)
         self.frames += 1
         return frame
+
+
+def _always_lit(_: UtcNs) -> float:
+    return 1.0
 
 
 def _telling_times(curve: Curve) -> tuple[float, ...]:
@@ -259,6 +288,7 @@ __all__: Final = [
     "Ramp",
     "SatelliteModel",
     "Sine",
+    "State",
     "Steps",
     "channel_bits",
     "line_octets",

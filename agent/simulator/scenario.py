@@ -20,6 +20,7 @@ from agent.simulator.faults import Fault, check_faults
 from agent.simulator.gateway import Gateway
 from agent.simulator.modulators import UnknownModulator, convert_options, transmit_options
 from agent.simulator.satellite_model import CHECK_UTC_NS, CannotTransmit, Curve, SatelliteModel, channel_bits
+from agent.simulator.spacecraft import Spacecraft
 from firmware_protocols import interface
 
 PortOrAny = Annotated[int, Meta(ge=0, le=65535)]
@@ -78,6 +79,7 @@ class Transmitter(Definition, frozen=True, kw_only=True):
     fading_period_s: Positive = 20.0
     modulation_options: dict[str, Any] = field(default_factory=dict)
     curves: tuple[Curve, ...] = field(name="curve", default=())
+    spacecraft: Spacecraft = Spacecraft()
 
 
 class Place(Definition, frozen=True, kw_only=True):
@@ -85,7 +87,8 @@ class Place(Definition, frozen=True, kw_only=True):
 
     Satellites in ``elements`` (TLE or OMM files) move by them; a simulated satellite without a set gets a circular
     orbit that is over the station ``overhead_after_s`` after the beginning. All are silent below the horizon, and
-    their carriers shift as their motion makes them. Real satellites without a set are heard always.
+    their carriers shift as their motion makes them. ``geostationary`` gives the longitude of those that stand
+    still. Real satellites without a set are heard always.
     """
 
     latitude_deg: Annotated[float, Meta(ge=-90, le=90)]
@@ -93,6 +96,7 @@ class Place(Definition, frozen=True, kw_only=True):
     altitude_m: Annotated[float, Meta(ge=-500, le=9000)] = 0.0
     elements: tuple[str, ...] = ()
     overhead_after_s: Annotated[float, Meta(ge=0, le=86_400)] = 210.0
+    geostationary: dict[str, Annotated[float, Meta(ge=-180, le=360)]] = field(default_factory=dict)
 
 
 class ScenarioFile(Definition, frozen=True, kw_only=True):
@@ -221,7 +225,9 @@ def _transmission(
             where=f"{where}.downlink",
             mend=f"there are: {', '.join(item.name for item in satellite.downlinks)}",
         )
-    model = SatelliteModel(satellite, downlink, table.packet, table.curves, where=where, seed=seed)
+    model = SatelliteModel(
+        satellite, downlink, table.packet, table.curves, spacecraft=table.spacecraft, where=where, seed=seed
+    )
     if table.tnc is not None or table.gateway is not None:
         _check_line(table, file, where)
         return Transmission(table, slug, downlink, model, satellite)

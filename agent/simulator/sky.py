@@ -7,14 +7,16 @@ satellite without one is heard always and shifted never.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from agent.orbit.doppler import DopplerCurve, doppler_curve
 from agent.orbit.elements import MeanElements
 from agent.orbit.passes import predict_passes
+from agent.orbit.shadow import light_of
 from agent.records import Pass, Station, UtcNs
 from agent.simulator.carrier import Carrier
-from agent.simulator.overhead import elements_over
+from agent.simulator.overhead import elements_geostationary, elements_over
 from agent.simulator.scenario import Place, Scenario, Transmission
 
 NS_PER_S = 1_000_000_000
@@ -83,7 +85,11 @@ def make_sky(scenario: Scenario, place: Place, begin_utc_ns: UtcNs) -> Sky:
     elements: dict[str, MeanElements] = {}
     for transmission in scenario.transmissions:
         satellite = transmission.satellite
-        if satellite.norad in known:
+        if transmission.slug in place.geostationary:
+            elements[transmission.slug] = elements_geostationary(
+                place.geostationary[transmission.slug], begin_utc_ns, name=satellite.name, norad=satellite.norad
+            )
+        elif satellite.norad in known:
             elements[transmission.slug] = known[satellite.norad]
         elif satellite.simulated:
             elements[transmission.slug] = elements_over(
@@ -93,7 +99,14 @@ def make_sky(scenario: Scenario, place: Place, begin_utc_ns: UtcNs) -> Sky:
     # The first look at each satellite loads kernels and searches a day of passes: better now than on the air.
     for transmission in scenario.transmissions:
         sky.carrier(transmission.slug, transmission.downlink.frequency_hz, begin_utc_ns)
+        if transmission.slug in elements:
+            transmission.model.sunlight = partial(_sunlight, elements[transmission.slug])
     return sky
+
+
+def _sunlight(elements: MeanElements, at_utc_ns: UtcNs) -> float:
+    """Say how much of the Sun shines on a satellite; the penumbra, some seconds of an orbit, counts as half."""
+    return {"sunlit": 1.0, "penumbra": 0.5, "umbra": 0.0}[light_of(elements, at_utc_ns)]
 
 
 def elsewhere(transmission: Transmission, sky: Sky | None, at_utc_ns: UtcNs, later_s: float) -> Carrier | None:

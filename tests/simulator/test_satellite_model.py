@@ -21,6 +21,7 @@ from agent.simulator.satellite_model import (
     line_octets,
     value_of,
 )
+from agent.simulator.spacecraft import Body, Spacecraft
 from agent.telemetry.decoder import Decoder
 from firmware_protocols import interface
 
@@ -78,7 +79,7 @@ def test_curves_say_what_they_are_meant_to() -> None:
     chance = random.Random(1)
 
     def at(curve: object, t_s: float) -> object:
-        return value_of(curve, Moment(t_s, NOW_NS), chance)  # type: ignore[arg-type]  # each kind in turn
+        return value_of(curve, Moment(t_s, NOW_NS), chance, Body.beginning(Spacecraft()))  # type: ignore[arg-type]  # each kind in turn
 
     saw = Points(parameter="x", points=((0.0, 0.0), (10.0, 100.0)), repeat_s=10.0)
     assert at(saw, 2.5) == 25.0
