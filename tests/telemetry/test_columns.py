@@ -45,36 +45,75 @@ def value_at(array: Any, row: int) -> Any:
     return bytes(one) if isinstance(one, np.ndarray) else one.item() if isinstance(one, np.generic) else one
 
 
-@settings(max_examples=120, deadline=None)
-@given(
-    tables(),
-    st.lists(st.sampled_from(CALIBRATIONS), min_size=1),
-    st.integers(0, 12),
-    st.randoms(use_true_random=False),
-)
-def test_columns_are_the_decoders_values_bit_for_bit(
-    table: list[dict[str, Any]], calibrations: list[dict[str, Any] | None], count: int, random: Any
-) -> None:
+CLOCK = ["year:12", "day_of_year:9", "hour:5", "minute:6", "second:6", "microsecond:20"]
+DIGITS = ["years:2", "month:2", "day:2", "hour:2"]
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Random fields with calibrations, among them repeated ones, groups of groups, digits and packed times."""
+    table = draw(tables())
+    calibrations = draw(st.lists(st.sampled_from(CALIBRATIONS), min_size=1))
     for index, parameter in enumerate(table):
         calibration = calibrations[index % len(calibrations)]
         kind = parameter["type"].split(".")[0]
-        if (
-            calibration is not None
-            and kind not in ("bytes", "text")
-            and not (kind.startswith("f") and kind != "flag" and calibration["kind"] == "enumeration")
-        ):
+        real = kind.startswith("f") and kind != "flag"
+        if calibration and kind not in ("bytes", "text") and not (real and calibration["kind"] == "enumeration"):
             parameter["calibration"] = calibration
+    in_bits = any(parameter["type"].split(".")[0] in ("bits", "sbits", "flag") for parameter in table)
+    for parameter in () if in_bits else table[:3]:
+        repeat = draw(st.sampled_from([{}, {}, {"count": 2}, {"elements": ["x", "y", "z"]}]))
+        parameter.update(repeat)
+    if len(table) <= 8 and draw(st.booleans()):
+        inner = {"name": "inner", "type": "group", "count": draw(st.integers(1, 2)), "parameter": table}
+        table = [{"name": "outer", "type": "group", "elements": ["a", "b"], "parameter": [inner]}]
+    for _ in range(draw(st.integers(0, 2))):
+        name = f"extra{len(table)}"
+        before = draw(st.integers(0, 6))
+        clock = [
+            {"name": f"{name}_before", "type": "bits", "width": before},
+            {
+                "name": f"{name}_clock",
+                "type": "bits",
+                "width": 58,
+                "calibration": {"kind": "time", "code": "packed", "parts": CLOCK},
+            },
+            {"name": f"{name}_after", "type": "bits", "width": 6 - before},
+        ]
+        digits = {"name": name, "type": "bcd", "octets": draw(st.integers(1, 8))}
+        if digits["octets"] == 4 and draw(st.booleans()):
+            digits["calibration"] = {"kind": "time", "code": "digits", "parts": DIGITS}
+        table += [field for field in clock if field["width"]] if draw(st.booleans()) else [digits]
+    return table
+
+
+def packet_octets(packet: PacketDecoder, random: Any) -> bytes:
+    """Make octets of a packet: anything, but decimal digits where the layout wants them."""
+    data = bytearray(random.randbytes(packet.layout.min_octets))
+    for _, field in packet.layout.fields:
+        if field.type.kind == "bcd":
+            for octet in field.octets:
+                data[octet] = 16 * random.randrange(10) + random.randrange(10)
+    return bytes(data)
+
+
+@settings(max_examples=80, deadline=None)
+@given(layouts(), st.integers(0, 6), st.randoms(use_true_random=False))
+def test_columns_are_constructs_and_the_decoders_values_bit_for_bit(
+    table: list[dict[str, Any]], count: int, random: Any
+) -> None:
     packet, columns = reader(table)
     octets = packet.layout.min_octets
-    data = [random.randbytes(octets) for _ in range(count)]
+    data = [packet_octets(packet, random) for _ in range(count)]
     rows = np.frombuffer(b"".join(data), np.uint8).reshape(count, octets)
     read: dict[str, Column] = columns.read(rows)
     for row, one in enumerate(data):
+        for name, _, raw in packet.layout.read(one):
+            assert bits_of(value_at(read[name].raw, row)) == bits_of(raw), name
         values, _ = packet.values(one)
+        assert len(values) == len(read)
         for expected in values:
-            column = read[expected.name]
-            assert bits_of(value_at(column.raw, row)) == bits_of(expected.raw), expected.name
-            got = value_at(column.value, row)
+            got = value_at(read[expected.name].value, row)
             assert bits_of(got) == bits_of(expected.value), expected.name
 
 
