@@ -27,6 +27,7 @@ POINTS_PER_CYCLE: Final = 16
 RRC_SYMBOLS: Final = 8
 GAUSS_SYMBOLS: Final = 2
 MAX_BITS: Final = 4_000_000
+SSB_CARRIER_HZ: Final = 1500.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,12 +178,12 @@ def modulate_audio(
     options: Mapping[str, Any],
     *,
     sample_rate_hz: float = 48_000.0,
-    carrier_hz: float = 1500.0,
+    carrier_hz: float | None = None,
 ) -> NDArray[np.float32]:
     """Return one burst as a receiver's audio, float32[n] of mean power 0.5 at most.
 
-    FSK is what an ideal FM discriminator gives, AFSK the tones; phase modulations stand on ``carrier_hz``, as
-    an SSB receiver gives them.
+    FSK is what an ideal FM discriminator gives, AFSK the tones, PM what a phase demodulator gives; PSK stands on
+    ``carrier_hz``, as an SSB receiver gives it: 1500 Hz where the signal fits, a quarter of the sample rate elsewhere.
     """
     chosen = convert_options(modulation, options)
     _check_bits(bits)
@@ -194,8 +195,13 @@ def modulate_audio(
     elif isinstance(chosen, AfskOptions):
         phase_rad, rate_hz = _tone_phase(bits, baudrate_bd, chosen)
         audio = np.sin(np.interp(times_s * rate_hz, np.arange(len(phase_rad)), phase_rad))
+    elif isinstance(chosen, PmOptions):
+        audio = np.angle(modulate(modulation, bits, baudrate_bd, options).at(times_s)) * np.sqrt(0.5)
     else:
         turned = modulate(modulation, bits, baudrate_bd, options).at(times_s)
+        if carrier_hz is None:
+            fits = 0.675 * baudrate_bd < SSB_CARRIER_HZ  # half the width with a roll-off of 0.35
+            carrier_hz = SSB_CARRIER_HZ if fits else sample_rate_hz / 4
         audio = np.real(turned * np.exp(2j * np.pi * carrier_hz * times_s))
     return np.asarray(audio, np.float32)
 
