@@ -25,19 +25,25 @@ from agent.orbit.omm import to_message
 from agent.simulator.overhead import aged
 from agent.simulator.proxy import Link
 
-PAGE: Final = struct.Struct("<qqdqq")
-"""The clock page: monotonic and UTC nanoseconds of one moment, speed, offset in ns, 1 when synchronised."""
+PAGE: Final = struct.Struct("<qqddqq")
+"""The clock page: monotonic and UTC ns of one moment, the speed of each, offset in ns, 1 when synchronised."""
 
-OFFSET_AT, SYNCHRONISED_AT = 24, 32
+OFFSET_AT, SYNCHRONISED_AT = 32, 40
 ATTACH_S = 5.0
 
 
 class StationClock:
-    """The clock that the agent reads: a page both processes see."""
+    """The clock that the agent reads: a page both processes see.
 
-    def __init__(self, path: Path, monotonic_ns: int, utc_ns: int, speed: float = 1.0) -> None:
+    Both clocks go ``speed`` times as fast as the world's; ``utc_speed`` lets UTC go faster than intervals pass,
+    where a week is to be seen in minutes and keep-alives are still to be kept.
+    """
+
+    def __init__(
+        self, path: Path, monotonic_ns: int, utc_ns: int, speed: float = 1.0, utc_speed: float | None = None
+    ) -> None:
         self.path = path
-        path.write_bytes(PAGE.pack(monotonic_ns, utc_ns, speed, 0, 1))
+        path.write_bytes(PAGE.pack(monotonic_ns, utc_ns, speed, utc_speed or speed, 0, 1))
         with path.open("r+b") as file:
             self._page = mmap.mmap(file.fileno(), PAGE.size)
 

@@ -26,8 +26,8 @@ class Warp:
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             self._page = mmap.mmap(file.fileno(), PAGE.size, access=mmap.ACCESS_READ)
-        monotonic_ns, utc_ns, speed, _, _ = PAGE.unpack_from(self._page)
-        self.speed = float(speed)
+        monotonic_ns, utc_ns, speed, utc_speed, _, _ = PAGE.unpack_from(self._page)
+        self.speed, self.utc_speed = float(speed), float(utc_speed)
         self._monotonic_0_ns, self._utc_0_ns = int(monotonic_ns), int(utc_ns)
 
     def monotonic_ns(self) -> int:
@@ -37,7 +37,8 @@ class Warp:
     def time_ns(self) -> int:
         """Return UTC, with whatever is wrong with it."""
         offset_ns: int = struct.unpack_from("<q", self._page, OFFSET_AT)[0]
-        return self._utc_0_ns + self.monotonic_ns() - self._monotonic_0_ns + offset_ns
+        passed_ns = int((_monotonic_ns() - self._monotonic_0_ns) * self.utc_speed)
+        return self._utc_0_ns + passed_ns + offset_ns
 
     def clock_state(self) -> Literal["synchronised", "not_synchronised"]:
         """Say what the kernel would."""
