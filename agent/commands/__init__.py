@@ -20,6 +20,7 @@ COMMANDS = (
     "init",
     "satellites",
     "passes",
+    "identify",
     "check",
     "simulate",
     "archive",
