@@ -225,7 +225,10 @@ class HealthStatus:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One transition of one alarm; ``alarm_id`` names the instance, so that a stale acknowledgement is refused."""
+    """One transition of one alarm; ``alarm_id`` names the instance, so that a stale acknowledgement is refused.
+
+    ``shelved_until_utc_ns`` is ``None`` for one that is shelved until somebody unshelves it.
+    """
 
     satellite: str
     parameter: str
@@ -240,6 +243,8 @@ class Alarm:
     violations: int = 0
     acknowledged_by: str | None = None
     marking: str = "U"
+    shelved_by: str | None = None
+    shelved_until_utc_ns: UtcNs | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,9 @@ class AlarmBook:
         instance.acknowledged_by = user[:MAX_USER]
         if instance.process_normal and not instance.latching:
             return self._clear(instance, now_utc_ns, instance.shown.value)
-        return self._tell(instance, "acknowledged", now_utc_ns)
+        # A shelved alarm stays so; who acknowledged it is told all the same, to be kept.
+        told = self._tell(instance, "acknowledged", now_utc_ns)
+        return told or [instance.shown]
 
     def reset(self, satellite: str, parameter: str, alarm_id: str, user: str, now_utc_ns: UtcNs) -> list[Alarm]:
         """Clear a latched alarm whose process is normal again; raises ``AlarmRefused`` when it is not."""
@@ -200,10 +202,11 @@ class AlarmBook:
         instance = self._find(satellite, parameter, alarm_id)
         if duration_s is not None and not 0 < duration_s <= 1e9:
             raise AlarmRefused(f"a duration of {duration_s} s")
-        until = now_utc_ns + (FOR_EVER_NS if duration_s is None else round(duration_s * 1e9))
+        until = None if duration_s is None else now_utc_ns + round(duration_s * 1e9)
+        instance.shown = replace(instance.shown, shelved_by=user[:MAX_USER], shelved_until_utc_ns=until)
         instance.shelved_until_utc_ns = None
-        told = self._tell(instance, "shelved", now_utc_ns, acknowledged_by=user[:MAX_USER])
-        instance.shelved_until_utc_ns = until
+        told = self._tell(instance, "shelved", now_utc_ns)
+        instance.shelved_until_utc_ns = FOR_EVER_NS if until is None else until
         return told
 
     def unshelve(self, satellite: str, parameter: str, alarm_id: str, now_utc_ns: UtcNs) -> list[Alarm]:
@@ -238,9 +241,9 @@ class AlarmBook:
         for alarm in transitions:
             key = alarm.satellite, alarm.parameter
             last[key] = alarm
-            if alarm.state == "acknowledged":
+            if alarm.state == "acknowledged" or (alarm.shelved_by and alarm.acknowledged_by):
                 acknowledged[key] = alarm.acknowledged_by
-            elif alarm.state in ("cleared", "pending"):
+            elif alarm.state in ("cleared", "pending", "triggered"):
                 acknowledged.pop(key, None)
         dropped: list[Alarm] = []
         for key, alarm in last.items():
@@ -251,8 +254,15 @@ class AlarmBook:
                 dropped.append(alarm)
                 continue
             auto, latching = found
+            shelved_until = FOR_EVER_NS if alarm.shelved_until_utc_ns is None else alarm.shelved_until_utc_ns
             self._instances[key] = _Instance(
-                alarm, alarm.state == "returned_to_normal", acknowledged.get(key), auto, latching, False
+                alarm,
+                alarm.state == "returned_to_normal",
+                acknowledged.get(key),
+                auto,
+                latching,
+                pending=False,
+                shelved_until_utc_ns=shelved_until if alarm.state == "shelved" else None,
             )
         return [instance.shown for instance in self._instances.values()], dropped
 
@@ -284,7 +294,6 @@ class AlarmBook:
         value: EngineeringValue = None,
         limit: str | None = None,
         violations: int | None = None,
-        acknowledged_by: str | None = None,
     ) -> list[Alarm]:
         """Record a transition; it is told unless the alarm is shelved."""
         old = instance.shown
@@ -296,19 +305,24 @@ class AlarmBook:
             value=old.value if value is None else value,
             limit=old.limit if limit is None else limit,
             violations=old.violations if violations is None else violations,
-            acknowledged_by=acknowledged_by or instance.acknowledged_by,
+            acknowledged_by=instance.acknowledged_by,
         )
         return [] if instance.shelved_until_utc_ns is not None else [instance.shown]
 
     def _clear(self, instance: _Instance, now_utc_ns: UtcNs, value: EngineeringValue) -> list[Alarm]:
         """Clear an alarm; that is told even of a shelved one, for its last message would stay otherwise."""
-        instance.shelved_until_utc_ns = None
+        self._end_shelving(instance)
         told = self._tell(instance, "cleared", now_utc_ns, value=value)
         del self._instances[instance.shown.satellite, instance.shown.parameter]
         return told
 
-    def _unshelve(self, instance: _Instance, now_utc_ns: UtcNs) -> list[Alarm]:
+    @staticmethod
+    def _end_shelving(instance: _Instance) -> None:
         instance.shelved_until_utc_ns = None
+        instance.shown = replace(instance.shown, shelved_by=None, shelved_until_utc_ns=None)
+
+    def _unshelve(self, instance: _Instance, now_utc_ns: UtcNs) -> list[Alarm]:
+        self._end_shelving(instance)
         state: AlarmState = "triggered"
         if instance.process_normal and not instance.latching:
             state = "returned_to_normal"

@@ -173,6 +173,8 @@ class PacketLimits:
         self.sides = np.zeros(count, np.int8)
         self._fixed = tuple(None if one.contexts else one.default for one in self.parameters)
         self._steady = not any(one.contexts for one in self.parameters)
+        self.said: tuple[bytes, tuple[ParameterHealth, ...]] | None = None
+        """The newest verdicts: as numbers, and in words."""
 
     def load(self, report: ParameterReport) -> dict[str, EngineeringValue]:
         """Put a report's values where the kernels find them; returns them by name."""
@@ -249,8 +251,11 @@ class LimitSet:
 
 
 def verdicts(packet: PacketLimits) -> tuple[ParameterHealth, ...]:
-    """Put the kernels' numbers into words."""
-    return tuple(
+    """Put the kernels' numbers into words; while they stay the same it is the same tuple."""
+    said = packet.results.tobytes() + packet.sides.tobytes()
+    if packet.said is not None and packet.said[0] == said:
+        return packet.said[1]
+    words = tuple(
         [
             ParameterHealth(
                 parameter.name, RESULTS[result], CONCERN_LEVELS[result] if result <= 5 else "normal", SIDES[side]
@@ -260,6 +265,8 @@ def verdicts(packet: PacketLimits) -> tuple[ParameterHealth, ...]:
             )
         ]
     )
+    packet.said = said, words
+    return words
 
 
 # -- from the file to rules --------------------------------------------------------------------------------

@@ -393,7 +393,7 @@ class Monitor:
                 state.slug,
                 alarm_name,
                 Violation(
-                    level=CONCERN_LEVELS[int(limits.results[index])],
+                    level=CONCERN_LEVELS[int(memory.counts[index, 3])],
                     value=value,
                     unit=parameter.unit,
                     limit=_limit_text(parameter, values, packet.health[index]),

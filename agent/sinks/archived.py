@@ -149,7 +149,7 @@ def pack(record: Archivable, boot: str) -> Packed:
             body = [
                 BODY_VERSION, boot, record.parameter, record.alarm_id, record.state, record.level,
                 record.triggered_utc_ns, record.value, record.unit, record.limit, record.violations,
-                record.acknowledged_by, record.marking,
+                record.acknowledged_by, record.marking, record.shelved_by, record.shelved_until_utc_ns,
             ]  # fmt: skip
             return Packed(2, record.as_of_utc_ns, record.satellite, _encode(body), b"")
         case PassEvent():
@@ -204,7 +204,9 @@ def _report(row: Row, fields: list[Any]) -> ParameterReport:
 
 
 def _alarm(row: Row, fields: list[Any]) -> Alarm:
-    parameter, alarm_id, state, level, triggered, value, unit, limit, violations, acknowledged_by, marking = fields
+    # Who shelved an alarm, and until when, was not always kept.
+    told, (shelved_by, shelved_until) = fields[:11], (*fields[11:], None, None)[:2]
+    parameter, alarm_id, state, level, triggered, value, unit, limit, violations, acknowledged_by, marking = told
     return Alarm(
         satellite=row.satellite,
         parameter=parameter,
@@ -219,6 +221,8 @@ def _alarm(row: Row, fields: list[Any]) -> Alarm:
         violations=violations,
         acknowledged_by=acknowledged_by,
         marking=marking,
+        shelved_by=shelved_by,
+        shelved_until_utc_ns=shelved_until,
     )
 
 

@@ -188,6 +188,8 @@ def _alarm(alarm: Alarm) -> Json:
         limit=alarm.limit or None,
         violations=alarm.violations,
         acknowledged_by=alarm.acknowledged_by,
+        shelved_by=alarm.shelved_by,
+        shelved_until_ts=_ms(alarm.shelved_until_utc_ns),
         marking=alarm.marking,
     ) | {"value": _plain(alarm.value)}
 

@@ -83,3 +83,97 @@ class YamcsPersistence:
         self.violations = 0 if in_limits else self.violations + 1
         self.active = not in_limits and (self.active or self.violations >= self.min_violations)
         return self.active
+
+
+def cosmos_with_green(value: float, limits: CosmosLimits, green_low: float, green_high: float) -> str:
+    """With ``green_low green_high``: inside them BLUE (operational), beside them GREEN_LOW or GREEN_HIGH."""
+    state = cosmos(value, limits)
+    if state != "GREEN":
+        return state
+    if value <= green_low:
+        return "GREEN_LOW"
+    return "GREEN_HIGH" if value >= green_high else "BLUE"
+
+
+class CosmosLimitsSets:
+    """One set is active for the whole system; an item that does not have it uses DEFAULT, which must be there."""
+
+    def __init__(self, sets: dict[str, CosmosLimits]) -> None:
+        if "DEFAULT" not in sets:
+            raise ValueError("a DEFAULT set must come first")
+        self.sets = sets
+        self.active = "DEFAULT"
+
+    def state(self, value: float) -> str:
+        return cosmos(value, self.sets.get(self.active, self.sets["DEFAULT"]))
+
+
+class CosmosStateItem:
+    """State items have a colour for each state, and no persistence."""
+
+    def __init__(self, colours: dict[str, str]) -> None:
+        self.colours = colours
+
+    def feed(self, label: str) -> str | None:
+        return self.colours.get(label)
+
+
+@dataclass
+class YamcsAlarm:
+    """The life of an alarm of Yamcs: ``processOK``, ``triggered``, ``acknowledged``, after ISA-18.2.
+
+    ``feed`` and ``acknowledge`` return the notifications by their names. An alarm is cleared when its process is
+    fine, it is not triggered and acknowledged; the most severe level is kept; violations of any level count.
+    """
+
+    min_violations: int = 1
+    active: bool = False
+    pending: bool = False
+    process_ok: bool = True
+    acknowledged: bool = False
+    violations: int = 0
+    severity: int = 0
+
+    def feed(self, level: int) -> list[str]:
+        if level == 0:
+            return self._good()
+        self.violations = self.violations + 1 if self.active and not self.process_ok else 1
+        if not self.active:
+            self.active, self.process_ok, self.acknowledged, self.severity = True, False, False, level
+            self.pending = self.min_violations > 1
+            return ["TRIGGERED_PENDING" if self.pending else "TRIGGERED"]
+        if self.pending:
+            self.severity = max(self.severity, level)
+            if self.violations < self.min_violations:
+                return []
+            self.pending = False
+            return ["TRIGGERED"]
+        again = self.process_ok
+        self.process_ok = False
+        worse = level > self.severity
+        self.severity = max(self.severity, level)
+        if again:
+            self.acknowledged = False
+            return ["TRIGGERED"]
+        return ["SEVERITY_INCREASED"] if worse else []
+
+    def _good(self) -> list[str]:
+        if not self.active or self.process_ok:
+            return []
+        self.process_ok = True
+        if self.pending:
+            self.active = self.pending = False
+            return ["CLEARED"]
+        if self.acknowledged:
+            self.active = False
+            return ["CLEARED"]
+        return ["RTN"]
+
+    def acknowledge(self) -> list[str]:
+        if not self.active or self.pending or self.acknowledged:
+            return []
+        self.acknowledged = True
+        if self.process_ok:
+            self.active = False
+            return ["CLEARED"]
+        return ["ACKNOWLEDGED"]
