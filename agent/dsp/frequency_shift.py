@@ -147,7 +147,12 @@ class AudioReceiver:
     discriminator, one turn of the phase, disappears in that.
     """
 
-    def __init__(self, baudrate_bd: float, sample_rate_hz: float, start_utc_ns: int) -> None:
+    def __init__(
+        self,
+        baudrate_bd: float,
+        sample_rate_hz: float,
+        start_utc_ns: int,
+    ) -> None:
         self._slicer = Slicer(baudrate_bd, sample_rate_hz, _AUDIO_HYPOTHESES, start_utc_ns)
         self._detector = SequenceDetector(0.5, _BANDWIDTH_TIME, 2, 2.0, memory=_AUDIO_MEMORY)
         self._blocks = Blocks(len(_AUDIO_HYPOTHESES), baudrate_bd, start_utc_ns)
@@ -207,14 +212,14 @@ class Receiver:
         search_hz: float,
         edge_hz: float = math.inf,
         bandwidth_time: float | None = _BANDWIDTH_TIME,
-        detects: bool = True,
+        widest_hz: float | None = None,
         first_stream: int = 0,
         start_utc_ns: int = 0,
     ) -> None:
         """Set what is known of the signal; ``deviation_hz`` is negative when a one is the lower tone.
 
-        The middle is looked for within ``search_hz``; nothing is heard beyond ``edge_hz``. Without ``detects``
-        only the discriminator listens: the deviation is then no more than a bound.
+        The middle is looked for within ``search_hz``; nothing is heard beyond ``edge_hz``. With
+        ``widest_hz`` the deviation is a guess: the detector looks for the index that fits, up to there.
         """
         half_band_hz = abs(deviation_hz) + 0.5 * baudrate_bd
         # The tones must lie within a quarter of the rate, wherever the middle is.
@@ -234,7 +239,8 @@ class Receiver:
         self._angle = np.zeros(2)
         self._slicer = Slicer(baudrate_bd, self._rate_hz, _IQ_HYPOTHESES, start_utc_ns, first_stream)
         index = 2.0 * deviation_hz / baudrate_bd
-        self._detector = SequenceDetector(index, bandwidth_time, per_symbol // 2, 2.0) if detects else None
+        widest = 2.0 * (widest_hz or 0.0) / baudrate_bd
+        self._detector = SequenceDetector(index, bandwidth_time, per_symbol // 2, 2.0, widest_index=widest)
         self._detected = Blocks(first_stream + len(_IQ_HYPOTHESES), baudrate_bd, start_utc_ns)
         self._first_stream = first_stream
         self._filtered: Planar = np.empty((2, 0), dtype=np.float32)
@@ -262,8 +268,6 @@ class Receiver:
         frequency *= np.float32(self._sense * self._rate_hz)
         self._filtered, self._discriminated = narrow, frequency
         out = self._slicer.feed(frequency, self._offset_hz, last=last)
-        if self._detector is None:
-            return out
         # The discriminator's output lies half a sample before the later of its two samples.
         centres = self._slicer.centres * self._per_symbol - 0.5
         soft, given, snr_db, turn = self._detector.feed(narrow, centres, last=last)

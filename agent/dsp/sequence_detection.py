@@ -29,7 +29,21 @@ _FULL_GAP = 2.0  # metric between the likeliest path and its nearest rival witho
 _LARGEST_SOFT = 4.0
 
 
-@lru_cache(maxsize=16)
+_NARROWEST_INDEX = 0.3
+_COARSE_STEP, _FINE_STEP = 0.06, 0.0125  # of the index' logarithm
+_COARSE_MEMORY = 0.5  # forgets what a wrong index does to the phase
+_TUNING_SYMBOLS = 384
+_BETTER = 1.1  # times the Es/N0 that another index must explain to be believed
+
+
+_FINE = 64  # points a sample at which the course of a symbol is worked out
+
+
+def _rounded(index: float) -> float:
+    return round(index, 4)
+
+
+@lru_cache(maxsize=512)
 def phase_templates(
     index: float, bandwidth_time: float | None, samples_per_symbol: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -38,21 +52,27 @@ def phase_templates(
     ``index`` is the modulation index h (its sign that of the sense), ``bandwidth_time`` the Gaussian filter's BT
     or ``None`` for rectangular pulses. Shapes: (samples, 2, 8) and (8, 2).
     """
-    fine = 64
-    t = (np.arange(fine * samples_per_symbol) + 0.5) / (fine * samples_per_symbol) - 0.5
-    courses = np.zeros((8, t.size))
-    for pattern in range(8):
-        for place in (-1, 0, 1):
-            bit = 1.0 if pattern >> (1 - place) & 1 else -1.0
-            courses[pattern] += bit * _pulse(t - place, bandwidth_time)
-    phase = np.pi * index * np.cumsum(courses, axis=1) / t.size
-    middles = phase[:, fine // 2 - 1 :: fine]
+    turns = _turns(bandwidth_time, samples_per_symbol)
+    phase = np.pi * index * turns
+    middles = phase[:, _FINE // 2 - 1 :: _FINE]
     templates = np.stack((np.cos(middles.T), -np.sin(middles.T)), axis=1)
     advances = np.stack((np.cos(phase[:, -1]), np.sin(phase[:, -1])), axis=1)
     return (
         np.ascontiguousarray(templates, dtype=np.float32),
         np.ascontiguousarray(advances, dtype=np.float32),
     )
+
+
+@lru_cache(maxsize=16)
+def _turns(bandwidth_time: float | None, samples_per_symbol: int) -> NDArray[np.float64]:
+    """Give the half turns gained in the course of a symbol at an index of one, for each three bits."""
+    t = (np.arange(_FINE * samples_per_symbol) + 0.5) / (_FINE * samples_per_symbol) - 0.5
+    courses = np.zeros((8, t.size))
+    for place in (-1, 0, 1):
+        pulse = _pulse(t - place, bandwidth_time)
+        for pattern in range(8):
+            courses[pattern] += pulse if pattern >> (1 - place) & 1 else -pulse
+    return np.asarray(np.cumsum(courses, axis=1) / t.size)
 
 
 def _pulse(t: NDArray[np.float64], bandwidth_time: float | None) -> NDArray[np.float64]:
@@ -76,11 +96,16 @@ class SequenceDetector:
         spacing: float,
         *,
         memory: float = 0.9,
+        widest_index: float = 0.0,
     ) -> None:
         """Look at ``samples_per_symbol`` samples, ``spacing`` stream samples apart, around each centre.
 
-        ``memory`` is how much of the phase reference lives on to the next symbol.
+        ``memory`` is how much of the phase reference lives on to the next symbol. With a ``widest_index`` the
+        index is looked for up to there.
         """
+        self._index = index
+        self._widest_index = widest_index
+        self._bandwidth_time = bandwidth_time
         self._templates, self._advances = phase_templates(index, bandwidth_time, samples_per_symbol)
         self._count = samples_per_symbol
         self._spacing = spacing
@@ -94,6 +119,35 @@ class SequenceDetector:
         self._lead = DEPTH - 2  # bits still to come that belong to no symbol
         self._memory = memory
         self._place = 0.0  # in the ring of the paths
+
+    def _tune(self, around: NDArray[np.float32], level: float) -> None:
+        """Find the modulation index that explains the strongest stretch of the symbols best."""
+        power = np.einsum("kcs,kcs->k", around, around)
+        sums = np.concatenate(([0.0], np.cumsum(power, dtype=np.float64)))
+        length = min(_TUNING_SYMBOLS, len(power))
+        first = int(np.argmax(sums[length:] - sums[:-length]))
+        part = np.ascontiguousarray(around[first : first + length])
+        steps = math.ceil(math.log(self._widest_index / _NARROWEST_INDEX) / _COARSE_STEP)
+        coarse = [_NARROWEST_INDEX * math.exp(_COARSE_STEP * step) for step in range(steps + 1)]
+        middle = max(coarse, key=lambda index: self._explains(part, index, _COARSE_MEMORY, level))
+        reach = round(0.5 * _COARSE_STEP / _FINE_STEP) + 1
+        fine = [middle * math.exp(_FINE_STEP * step) for step in range(-reach, reach + 1)]
+        explained, index = max((self._explains(part, index, self._memory, level), index) for index in fine)
+        if explained > _BETTER * self._explains(part, self._index, self._memory, level):
+            self._index = index
+            self._templates, self._advances = phase_templates(_rounded(index), self._bandwidth_time, self._count)
+
+    def _explains(self, part: NDArray[np.float32], index: float, memory: float, level: float) -> float:
+        """Give the Es/N0 that a detector for an index makes out."""
+        survivors = np.zeros((4, 6), dtype=np.float32)
+        survivors[:, 3] = 1.0
+        soft, quality = np.empty(len(part), dtype=np.float32), np.zeros(3)
+        gains = np.array([memory, _AGILITY, _WIDEST_TURN, 1.0 / level, 0.0])
+        templates, advances = phase_templates(_rounded(index), self._bandwidth_time, self._count)
+        cpm_kernels.detect_sequence(
+            part, templates, advances, gains, survivors, np.zeros((4, DEPTH), dtype=np.float32), soft, quality
+        )
+        return float(quality[1] / max(quality[0], 1e-12))
 
     def feed(
         self, samples: Planar, centres: NDArray[np.float64], *, last: bool = False
@@ -117,6 +171,8 @@ class SequenceDetector:
         around = np.empty((ready, 2, self._count), dtype=np.float32)
         cpm_kernels.take_around(self._buffer, self._origin, centres, self._spacing, _BANK, around)
         level = math.sqrt(float(np.vdot(around, around)) / (ready * self._count) + 1e-20)
+        if self._widest_index:
+            self._tune(around, level)
         soft = np.empty(ready, dtype=np.float32)
         quality = np.zeros(3)
         gains = np.array([self._memory, _AGILITY, _WIDEST_TURN, 1.0 / level, self._place])

@@ -95,9 +95,8 @@ def test_gfsk_frames_come_out_of_iq_wherever_the_carrier_is(gfsk: air.Transmissi
 
 def test_gfsk_at_11_db_is_heard_by_the_sequence_detector_alone(gfsk: air.Transmission) -> None:
     blocks = demodulate("fsk", 9600.0, air.noisy_iq(gfsk, 11.0, rng()))
-    soft = streams(blocks)
     sliced = frames([one for one in blocks if one.stream == 0])
-    detected = frames([one for one in blocks if one.stream == max(soft)])
+    detected = frames([one for one in blocks if one.stream == 1])
     assert detected == set(gfsk.frames)
     assert len(sliced) < len(detected)
 
@@ -151,7 +150,26 @@ def test_gfsk_snr_is_es_over_n0_on_every_stream(ebn0_db: float) -> None:
     blocks = demodulate("fsk", 9600.0, air.noisy_iq(sent, ebn0_db, rng()))
     for stream in streams(blocks):
         heard = [one.snr_db for one in blocks if one.stream == stream and one.snr_db is not None]
-        assert np.median(heard) == pytest.approx(ebn0_db, abs=1.0)
+        listens_wide = stream > 1  # to any deviation: more noise comes in
+        assert np.median(heard) == pytest.approx(ebn0_db, abs=2.0 if listens_wide else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("baudrate_bd", "index", "bandwidth_time"),
+    [(9600.0, 0.35, 0.5), (9600.0, 1.0, 0.5), (9600.0, 2.0, 1.0), (4800.0, 0.7, 0.5), (2400.0, 3.0, 1.0),
+     (19200.0, 1.0, 0.5), (19200.0, 0.5, 0.3)],
+)  # fmt: skip
+def test_fsk_of_any_index_is_heard_from_iq_without_saying_which(
+    baudrate_bd: float, index: float, bandwidth_time: float
+) -> None:
+    frames_sent = air.random_frames(3, rng())
+    bursts: list[air.Samples] = [
+        air.gfsk(air.ax25_bits(one, 60, scrambled=True), baudrate_bd, index=index, bandwidth_time=bandwidth_time)
+        for one in frames_sent
+    ]
+    sent = air.Transmission(air.with_gaps(bursts, 0.1), frames_sent, 1.0, baudrate_bd)
+    samples = air.shifted(air.noisy_iq(sent, 15.0, rng()), 0.1 * baudrate_bd)
+    assert frames(demodulate("fsk", baudrate_bd, samples)) == set(frames_sent)
 
 
 def test_afsk_frames_come_out_of_audio_and_of_fm_iq(afsk: air.Transmission) -> None:

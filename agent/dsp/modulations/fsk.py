@@ -21,27 +21,34 @@ from agent.records import AudioBlock, IqBlock, SymbolBlock
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``modulation_options`` may say, for IQ.
 
-    Without ``deviation_hz`` the signal is taken for MSK (a quarter of the baud rate), and slow ones (below
-    ``_SLOW_BD``) are also listened for with any deviation up to 5 kHz. ``search_hz`` is how far to either side of
-    the centre the carrier is looked for, half the baud rate when absent.
+    ``deviation_hz`` is a hint: without it the signal is taken for MSK (a quarter of the baud rate), and either way
+    it is also listened for with any other deviation up to the baud rate, or 5 kHz if that is more. ``search_hz`` is
+    how far to either side of the centre the carrier is looked for, half the baud rate when absent.
     """
 
     deviation_hz: float | None = None
     search_hz: float | None = None
 
 
-_SLOW_BD = 6000.0
+_NARROW_BAUDS, _WIDEST_BAUDS = 0.4, 1.0
 _WIDEST_DEVIATION_HZ = 5000.0
 _WIDE_SEARCH_HZ = 2000.0
 
 
+def _widest_hz(baudrate_bd: float, options: Options) -> float:
+    """Tell the greatest deviation that is listened for."""
+    return max(
+        _WIDEST_BAUDS * baudrate_bd, min(_WIDEST_DEVIATION_HZ, 4.0 * baudrate_bd), abs(options.deviation_hz or 0.0)
+    )
+
+
+def _search_hz(baudrate_bd: float, options: Options) -> float:
+    return 0.5 * baudrate_bd if options.search_hz is None else abs(options.search_hz)
+
+
 def channel_bandwidth_hz(baudrate_bd: float, options: Options) -> float:
     """Tell how wide a channel must be in IQ to hold the signal wherever it is looked for."""
-    search_hz = 0.5 * baudrate_bd if options.search_hz is None else abs(options.search_hz)
-    deviation_hz = abs(options.deviation_hz or 0.25 * baudrate_bd)
-    if options.deviation_hz is None and baudrate_bd <= _SLOW_BD:
-        deviation_hz, search_hz = _WIDEST_DEVIATION_HZ, max(search_hz, _WIDE_SEARCH_HZ)
-    return 2.0 * (deviation_hz + 0.5 * baudrate_bd + search_hz)
+    return 2.0 * (_widest_hz(baudrate_bd, options) + 0.5 * baudrate_bd + _search_hz(baudrate_bd, options))
 
 
 class Demodulator:
@@ -49,26 +56,29 @@ class Demodulator:
 
     def __init__(self, baudrate_bd: float, options: Options, signal: Signal, sample_rate_hz: float) -> None:
         """Raise ``ValueError`` naming the option that does not fit the sample rate."""
-        deviation_hz = options.deviation_hz or 0.25 * baudrate_bd
-        if signal == "iq" and abs(deviation_hz) >= sample_rate_hz / 2:
+        deviation_hz = abs(options.deviation_hz or 0.25 * baudrate_bd)
+        if signal == "iq" and deviation_hz >= sample_rate_hz / 2:
             raise ValueError(f"deviation_hz: {deviation_hz:g} Hz is not within half the sample rate")
-        search_hz = 0.5 * baudrate_bd if options.search_hz is None else abs(options.search_hz)
+        search_hz = _search_hz(baudrate_bd, options)
+        widest_hz = min(_widest_hz(baudrate_bd, options), 0.45 * sample_rate_hz - 0.5 * baudrate_bd)
 
         def begin(start_utc_ns: int) -> Chain:
             if signal == "audio":
                 return AudioReceiver(baudrate_bd, sample_rate_hz, start_utc_ns)
             usual = Receiver(
-                baudrate_bd, deviation_hz, sample_rate_hz, search_hz=search_hz, start_utc_ns=start_utc_ns
+                baudrate_bd,
+                deviation_hz,
+                sample_rate_hz,
+                search_hz=search_hz,
+                widest_hz=max(_NARROW_BAUDS * baudrate_bd, deviation_hz),
+                start_utc_ns=start_utc_ns,
             )
-            if options.deviation_hz is not None or baudrate_bd > _SLOW_BD:
-                return usual
-            widest_hz = min(_WIDEST_DEVIATION_HZ, 0.4 * sample_rate_hz - 0.5 * baudrate_bd)
             wide = Receiver(
                 baudrate_bd,
                 max(widest_hz, deviation_hz),
                 sample_rate_hz,
-                search_hz=max(search_hz, _WIDE_SEARCH_HZ),
-                detects=False,
+                search_hz=search_hz,
+                widest_hz=max(widest_hz, deviation_hz),
                 first_stream=2,
                 start_utc_ns=start_utc_ns,
             )
