@@ -104,6 +104,11 @@ class AlarmBook:
         if pending and not instance.pending:
             return []
         again = instance.process_normal
+        grown = CONCERN_LEVELS.index(violation.level) > CONCERN_LEVELS.index(instance.shown.level)
+        if not (again or instance.pending or grown):
+            # It was as severe before it returned and came again: nothing that was not told.
+            self.refresh(satellite, parameter, violation.value, violation.violations)
+            return []
         instance.process_normal = False
         instance.pending = pending
         if again:
