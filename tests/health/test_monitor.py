@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
-import pytest
 
 from agent.definitions import Satellite
 from agent.health.monitor import Monitor
@@ -14,7 +12,6 @@ from agent.records import Frame, HealthStatus, LinkStatus, ParameterReport, Para
 from firmware_protocols.interface import LinkFrame
 
 S = 1_000_000_000
-ACCEPTABLE_MS = 2.0
 
 
 def satellite(**keys: Any) -> Satellite:
@@ -136,23 +133,3 @@ def test_refusals_alone_are_told_but_are_no_interference() -> None:
     assert status.state == "nominal"
     assert status.evidence == ("last frame 1 s ago", "50 refused in 60 s")
     assert status.rejected == {"fcs": 50}
-
-
-@pytest.mark.benchmark
-def test_five_hundred_parameters_are_judged_within_two_milliseconds(capsys: pytest.CaptureFixture[str]) -> None:
-    limits = {"warning": {"min": 0.0, "max": 100.0}, "critical": {"min": -10.0, "max": 110.0}, "min_violations": 3}
-    parameters = [{"name": f"p{i}", "type": "f64", "limits": limits} for i in range(500)]
-    table = {"name": "S", "norad": 1, "packet": [{"name": "p", "parameter": parameters}]}
-    monitor = Monitor({"sat": msgspec.convert(table, Satellite)})
-    values = tuple(ParameterValue(f"p{i}", i, float(i % 90)) for i in range(500))
-    monitor.observe(ParameterReport("sat", "p", 0, values))
-    best = min(_time(monitor, ParameterReport("sat", "p", n * S, values)) for n in range(1, 50))
-    with capsys.disabled():
-        print(f"\nreport of 500 limited parameters to health status: {best:.3f} ms, {ACCEPTABLE_MS / best:.1f} x")
-    assert best < ACCEPTABLE_MS
-
-
-def _time(monitor: Monitor, one: ParameterReport) -> float:
-    began = time.perf_counter()
-    monitor.observe(one)
-    return 1e3 * (time.perf_counter() - began)
