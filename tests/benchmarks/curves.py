@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 Curve = list[tuple[float, float]]
 """(Eb/N0 in dB, share of frames), rising."""
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 560, 300, 46, 34
-COLOURS = ("#0b6e99", "#c0392b", "#2e8b57", "#8e44ad", "#d68910", "#34495e", "#7f8c8d")
+WIDTH, HEIGHT, LEFT, BOTTOM = 760, 300, 46, 34
+LEGEND = 260
+COLOURS = ("#1d5a9b", "#d9662b", "#2f8f4e", "#8e44ad", "#c79a00", "#34495e", "#7f8c8d", "#b3261e")
 
 
 def crossing_db(curve: Curve, share: float) -> float:
@@ -26,11 +27,11 @@ def drawing(title: str, curves: Mapping[str, Curve]) -> str:
     lo, hi = min(xs), max(xs)
 
     def place(x: float, y: float) -> str:
-        across = LEFT + (x - lo) / (hi - lo) * (WIDTH - LEFT - 10)
+        across = LEFT + (x - lo) / (hi - lo) * (WIDTH - LEFT - LEGEND)
         return f"{across:.1f},{HEIGHT - BOTTOM - y * (HEIGHT - BOTTOM - 24):.1f}"
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"',
         ' font-family="sans-serif" font-size="11">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         f'<text x="{LEFT}" y="14" font-size="13">{title}</text>',
@@ -48,6 +49,14 @@ def drawing(title: str, curves: Mapping[str, Curve]) -> str:
         dash = ' stroke-dasharray="5 4"' if name.startswith("theory") else ""
         points = " ".join(place(x, y) for x, y in curve)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
-        parts.append(f'<text x="{LEFT + 8}" y="{36 + 14 * number}" fill="{colour}">{name}</text>')
-    parts.append(f'<text x="{WIDTH - 10}" y="{HEIGHT - 4}" text-anchor="end">Eb/N0, dB</text></svg>')
+        parts.append(f'<text x="{WIDTH - LEGEND + 12}" y="{36 + 16 * number}" fill="{colour}">{name}</text>')
+    parts.append(f'<text x="{WIDTH - LEGEND}" y="{HEIGHT - 4}" text-anchor="end">Eb/N0, dB</text></svg>')
     return "\n".join(parts) + "\n"
+
+
+def stacked(drawings: Sequence[str]) -> str:
+    """Put drawings above one another in one picture."""
+    height = HEIGHT * len(drawings)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}">']
+    parts += [f'<g transform="translate(0 {HEIGHT * number})">{one}</g>' for number, one in enumerate(drawings)]
+    return "\n".join([*parts, "</svg>"]) + "\n"

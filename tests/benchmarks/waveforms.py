@@ -12,6 +12,7 @@ Knows nothing of the demodulators: it is written from these definitions alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import erfc, sqrt
 
@@ -92,6 +93,39 @@ def bpsk(bits: Bits, baudrate_bd: float, rolloff: float = 0.35) -> NDArray[np.fl
     return np.convolve(impulses, top / (np.pi * t * (1 - (4 * rolloff * t) ** 2)))
 
 
+def bpsk_burst(frame: bytes) -> Bits:
+    """Half a second of flags at 1200 Bd, then the frame."""
+    return ax25_bits(frame, 75, scrambled=True)
+
+
+def differential(bits: Bits) -> Bits:
+    """Change the phase for a zero."""
+    return np.asarray(np.bitwise_xor.accumulate(1 - bits)).astype(np.uint8)
+
+
+def manchester(bits: Bits) -> Bits:
+    """Send two halves for a bit, a one with the positive half first."""
+    return np.stack((bits, 1 - bits), axis=1).ravel()
+
+
+def quadrature(bits: Bits, baudrate_bd: float, *, offset: bool = False) -> NDArray[np.complex128]:
+    """QPSK: two bits a symbol, the first on I; with ``offset`` Q half a symbol later."""
+    pairs = bits[: len(bits) // 2 * 2].reshape(-1, 2)
+    first, second = (bpsk(np.ascontiguousarray(pairs[:, k]), baudrate_bd) for k in (0, 1))
+    if offset:
+        second = np.roll(second, round(RATE_HZ / baudrate_bd / 2))
+    return np.asarray((first + 1j * second) / sqrt(2.0))
+
+
+def phase_modulated(
+    bits: Bits, baudrate_bd: float, subcarrier_hz: float, index_rad: float
+) -> NDArray[np.complex128]:
+    """PCM/PSK/PM: the data on a sine subcarrier, that on the phase of a carrier."""
+    data = held(bits, baudrate_bd, RATE_HZ)
+    t = np.arange(len(data)) / RATE_HZ
+    return np.asarray(np.exp(1j * index_rad * data * np.sin(2.0 * np.pi * subcarrier_hz * t)))
+
+
 def shifted(samples: Samples, offset_hz: float, ramp_hz_s: float = 0.0) -> NDArray[np.complex128]:
     t = np.arange(len(samples)) / RATE_HZ
     return np.asarray(samples * np.exp(2j * np.pi * (offset_hz * t + 0.5 * ramp_hz_s * t * t)))
@@ -115,6 +149,22 @@ def noisy_fm_audio(sent: Transmission, ebn0_db: float, rng: np.random.Generator)
     return np.asarray(np.angle(heard[1:] * np.conj(heard[:-1])) / (2.0 * np.pi))
 
 
+def through_fm(sent: Transmission, ebn0_db: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Send audio by FM of 3 kHz deviation, hear it through 8 kHz and an ideal discriminator."""
+    phase = 2.0 * np.pi * 3000.0 * np.cumsum(np.real(sent.samples)) / RATE_HZ
+    carrier = Transmission(np.exp(1j * phase) * _keyed(sent), sent.frames, 1.0, sent.bit_rate_hz)
+    t = np.arange(-127, 128) * 2.0 * 8000.0 / RATE_HZ
+    taps = np.sinc(t) * np.hamming(255)
+    heard = np.convolve(noisy_iq(carrier, ebn0_db, rng), taps / taps.sum(), "same")
+    return np.asarray(np.angle(heard[1:] * np.conj(heard[:-1])) * RATE_HZ / (2.0 * np.pi * 3000.0))
+
+
+def _keyed(sent: Transmission) -> NDArray[np.float64]:
+    """Give one where there is a burst, zero where there is none."""
+    near = np.convolve(np.abs(np.real(sent.samples)), np.ones(65), "same")
+    return np.asarray((near > 1e-9).astype(np.float64))
+
+
 def gfsk_bursts(count: int, rng: np.random.Generator, *, ppm: float = 0.0) -> Transmission:
     frames = random_frames(count, rng)
     bursts: list[Samples] = [gfsk(ax25_bits(frame, 50, scrambled=True), 9600.0, ppm=ppm) for frame in frames]
@@ -132,6 +182,16 @@ def bpsk_bursts(count: int, rng: np.random.Generator) -> Transmission:
     bursts: list[Samples] = [bpsk(ax25_bits(frame, 75, scrambled=True), 1200.0) for frame in frames]
     power = float(np.mean(bursts[0][1000:-1000] ** 2))
     return Transmission(with_gaps(bursts, 0.3), frames, power, 1200.0)
+
+
+def keyed_bursts(
+    count: int, rng: np.random.Generator, make: Callable[[Bits], Samples], bit_rate_hz: float
+) -> Transmission:
+    """Bursts of AX.25 with G3RUH in any modulation, behind 75 flags."""
+    frames = random_frames(count, rng)
+    bursts: list[Samples] = [make(bpsk_burst(frame)) for frame in frames]
+    power = float(np.mean(np.abs(bursts[0][1000:-1000]) ** 2))
+    return Transmission(with_gaps(bursts, 0.3), frames, power, bit_rate_hz)
 
 
 CCSDS = ccsds_tm_sync.Options(
@@ -162,6 +222,12 @@ def coherent_frame_rate(ebn0_db: float, bits: int = 8 * FRAME_OCTETS) -> float:
     With NRZI and G3RUH a frame fails by its first wrong symbol; antipodal symbols fail with Q(sqrt(2 Eb/N0)).
     """
     wrong = 0.5 * erfc(sqrt(10 ** (ebn0_db / 10)))
+    return float((1.0 - wrong) ** bits)
+
+
+def differential_frame_rate(ebn0_db: float, bits: int = 8 * FRAME_OCTETS) -> float:
+    """Give the same for products of coherent decisions: a wrong symbol makes two wrong bits."""
+    wrong = erfc(sqrt(10 ** (ebn0_db / 10)))
     return float((1.0 - wrong) ** bits)
 
 
