@@ -196,6 +196,7 @@ class Deframer:
         self._position = 0
         self._believed = True
         self._lost = False
+        self._searched = 0
         self._usual: dict[int, tuple[int, int]] = {}
 
     def feed(self, elements: bytes) -> list[LinkFrame]:
@@ -236,7 +237,7 @@ class Deframer:
         after = self._octets(end)
         if after is None and not ended:
             return False
-        if after == 0:
+        if after == 0 or (after is not None and self._usual and not self._is_known(end)):
             for at in range(self._at + 1, end):
                 row = self._is_row(at, ended=ended)
                 if row is None:
@@ -263,6 +264,7 @@ class Deframer:
         if row is None:
             return False
         self._believed = row
+        self._searched += 1
         if not row:
             self._at += 1
             if not self._lost:
@@ -271,8 +273,13 @@ class Deframer:
         return True
 
     def _is_row(self, at: int, *, ended: bool) -> bool | None:
-        """Say whether packets follow each other here, to the stream's end or a while; ``None`` if not yet known."""
+        """Say whether packets follow each other here, to the stream's end or a while; ``None`` if not yet known.
+
+        The first must be of a kind that has been seen, where any has, and not too long ago.
+        """
         end = at
+        if self._usual and not self._is_known(at) and self._searched <= MAX_PACKET_OCTETS:
+            return False
         for _ in range(PACKETS_IN_A_ROW):
             octets = self._octets(end)
             if octets is None:
@@ -283,6 +290,11 @@ class Deframer:
             if end > len(self._held):
                 return None
         return True
+
+    def _is_known(self, at: int) -> bool:
+        """Say whether a header of a kind that has been seen stands here."""
+        begin = at + self._prefix
+        return int.from_bytes(self._held[begin : begin + 2], "big") in self._usual
 
     def _octets(self, at: int) -> int | None:
         """Return how long the packet here is with its prefix: 0 for none, ``None`` when too little is there."""
@@ -300,6 +312,7 @@ class Deframer:
         return usual == ((int.from_bytes(self._held[at + 2 : at + 4], "big") - 1) & 0x3FFF, octets)
 
     def _emit(self, frames: list[LinkFrame], octets: int) -> bool:
+        self._searched = 0
         data = bytes(self._held[self._at + self._prefix : self._at + octets])
         frames.append(LinkFrame(data, self._position + self._at, octets, "none"))
         self._usual[int.from_bytes(data[:2], "big")] = (int.from_bytes(data[2:4], "big") & 0x3FFF, octets)

@@ -183,7 +183,7 @@ def modulate_audio(
     """Return one burst as a receiver's audio, float32[n] of mean power 0.5 at most.
 
     FSK is what an ideal FM discriminator gives, AFSK the tones, PM what a phase demodulator gives; PSK stands on
-    ``carrier_hz``, as an SSB receiver gives it: 1500 Hz where the signal fits, a quarter of the sample rate elsewhere.
+    ``carrier_hz``, as an SSB receiver gives it: 1500 Hz where the signal fits, else a quarter of the sample rate.
     """
     chosen = convert_options(modulation, options)
     _check_bits(bits)

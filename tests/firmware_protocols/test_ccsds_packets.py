@@ -381,3 +381,16 @@ def test_frames_behind_a_marker_are_found_again_after_lost_octets() -> None:
     assert found[0] == frames[0]
     assert found[-7:] == frames[3:]  # the frame that lacks octets took the next one's marker for its own end
     assert deframer.rejected["no_sync"] == 1
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_length_that_lies_in_a_stream_costs_one_packet(seed: int) -> None:
+    chance = random.Random(seed)
+    # Data full of small numbers look like headers everywhere, and some of those lead into step by chance.
+    packets = [space_packet.build(11, n, bytes(chance.randrange(24) for _ in range(65))) for n in range(120)]
+    stream = bytearray(b"".join(packets))
+    stream[71 * 50 + 4 : 71 * 50 + 6] = chance.randrange(2000, 16_000).to_bytes(2, "big")
+    deframer = space_packet.Deframer(space_packet.Options())
+    found = [frame.data for frame in deframer.feed(bytes(stream)) + deframer.flush()]
+    assert [packet for packet in packets if packet in found] == packets[:50] + packets[51:]
+    assert len(found) <= len(packets)

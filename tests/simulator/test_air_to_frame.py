@@ -1,7 +1,7 @@
 """From a frame through modulator, air and the agent's own chain back to the frame: every modulation and framing.
 
-Both lists are found in the folders, so that a new one enrols itself. The default run sends one framing through every
-modulation and every framing through one; the whole product is marked slow.
+Both lists are found in the folders, so that a new one enrols itself. The default run sends one framing through
+every modulation and every framing through one; the whole product is marked slow.
 """
 
 from __future__ import annotations
