@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent.sinks.archived import MAX_RECORD_OCTETS, Row
 
@@ -57,29 +57,44 @@ def salvage_rows(database: bytes, log: bytes = b"") -> list[Row]:
     return [rows[seq] for seq in sorted(rows)]
 
 
-def committed_rows(log: bytes) -> list[Row]:
-    """Return the intact rows of a write-ahead log that stand in committed transactions, whatever came between.
+class Hidden(NamedTuple):
+    """Intact rows of a log that SQLite does not show, and whether a power cut alone explains that."""
 
-    SQLite ends a log at the first frame whose checksum is wrong, as a torn commit would. A commit mark of the same
-    generation (the same salt) further on says that what stands there was committed, and that the log was damaged.
+    rows: list[Row]
+    torn: bool
+
+
+def hidden_rows(log: bytes, shown_through: int, shown_frames: int = 0) -> Hidden:
+    """Return the intact rows above a number that stand in committed transactions, whatever came between.
+
+    SQLite shows the first ``shown_frames`` of the log (0 where that is not known: all of it is looked through).
+
+    SQLite ends a log at the first frame whose checksum is wrong. A commit mark of the same generation (the same
+    salt) further on says that what stands there was written as a transaction. If that is one transaction and the
+    last, it may be one that a power cut tore before its sync: nobody was promised it. One that others follow was
+    synced before they were begun, so that the log has been damaged since.
     """
     pages: dict[int, bytes] = {}
-    frames: list[tuple[int, bytes, bytes, bool]] = []
-    for at in range(_WAL_HEADER, len(log) - _FRAME_HEADER - PAGE_OCTETS + 1, _FRAME_HEADER + PAGE_OCTETS):
+    begun: dict[bytes, list[int]] = {}
+    transactions: list[tuple[bytes, dict[int, Row]]] = []
+    places = range(_WAL_HEADER, len(log) - _FRAME_HEADER - PAGE_OCTETS + 1, _FRAME_HEADER + PAGE_OCTETS)
+    for frame, at in enumerate(places, 1):
         head = log[at : at + _FRAME_HEADER]
-        page = log[at + _FRAME_HEADER : at + _FRAME_HEADER + PAGE_OCTETS]
-        number = int.from_bytes(head[:4])
-        pages[number] = page
-        frames.append((number, page, head[8:16], head[4:8] != bytes(4)))
-    rows: dict[int, Row] = {}
-    committed: set[bytes] = set()
-    for number, page, salt, is_commit in reversed(frames):
-        if is_commit:
-            committed.add(salt)
-        if salt in committed:
-            for row in _rows_of(page, number, pages):
-                rows.setdefault(row.seq, row)
-    return [rows[seq] for seq in sorted(rows)]
+        number, salt = int.from_bytes(head[:4]), head[8:16]
+        pages[number] = log[at + _FRAME_HEADER : at + _FRAME_HEADER + PAGE_OCTETS]
+        if frame <= shown_frames:
+            continue
+        begun.setdefault(salt, []).append(number)
+        if head[4:8] != bytes(4):
+            found = [row for page in begun.pop(salt) for row in _rows_of(pages[page], page, pages)]
+            transactions.append((salt, {row.seq: row for row in found if row.seq > shown_through}))
+    hiding = [place for place, (_, rows) in enumerate(transactions) if rows]
+    if not hiding:
+        return Hidden([], torn=False)
+    salt = transactions[hiding[0]][0]
+    torn = len(hiding) == 1 and all(later != salt for later, _ in transactions[hiding[0] + 1 :])
+    rows = {seq: row for _, found in transactions for seq, row in found.items()}
+    return Hidden([rows[seq] for seq in sorted(rows)], torn)
 
 
 class _Overlay(Mapping[int, bytes]):

@@ -29,7 +29,7 @@ from agent.errors import AgentError, SinkUnavailable
 from agent.sinks import sequence
 from agent.sinks.archived import Packed, Row
 from agent.sinks.quarantine import Remains, State, replace_damaged
-from agent.sinks.salvage import committed_rows
+from agent.sinks.salvage import hidden_rows
 from agent.sinks.segment import Damaged, Segment, StorageFault, fault_of
 from agent.sinks.segment_files import content, has_log, log_of, octets_of, unlink
 from agent.sinks.segment_reading import ReadableSegments
@@ -133,7 +133,7 @@ class Segments(ReadableSegments):
             try:
                 segment = self._segment(path, writable=newest)
                 segment.check()
-                _check_log(path, segment.last_seq() or first - 1)
+                self._take_hidden(segment, segment.last_seq() or first - 1, newest=newest)
                 if not told:
                     told = self._take_state(segment)
                 last = max(last, first - 1, segment.last_seq() or 0)
@@ -151,6 +151,30 @@ class Segments(ReadableSegments):
         if self._starts:
             newest_segment = self._segment(self._starts[-1][1], writable=True)
             self._current = newest_segment if newest_segment.writable else None
+
+    def _take_hidden(self, segment: Segment, last_seq: int, *, newest: bool) -> None:
+        """Make sure that SQLite shows all that was committed to a segment's log; raises ``Damaged``.
+
+        What is intact of a last group that a power cut tore is kept, though nobody was promised it: another cause
+        cannot be told from that, and then it was. The rest of it is counted apart from damage, as ``torn``.
+        """
+        hidden = hidden_rows(content(log_of(segment.path)), last_seq, segment.shown_frames())
+        if not hidden.rows:
+            return
+        if not (hidden.torn and newest):
+            raise Damaged(
+                f"{segment.path.name}: {len(hidden.rows)} committed records stand behind a damaged place of its log"
+            )
+        before, missing = last_seq, 0
+        for row in hidden.rows:
+            gap = (before, row.seq) if row.seq > before + 1 else None
+            missing += row.seq - before - 1 if gap is not None and before != last_seq else 0
+            segment.append([row], cursors={}, counters={}, jump=gap)
+            before = row.seq
+        log.warning(
+            "%s: its last group was torn by a power cut; %d records of it kept", segment.path.name, len(hidden.rows)
+        )
+        self.counters["torn"] += missing
 
     def _take_state(self, segment: Segment) -> bool:
         self.cursors = segment.cursors()
@@ -323,10 +347,3 @@ class Segments(ReadableSegments):
         if self._current is not None and self._current.path == path:
             self._current = None
         super()._close_file(path)
-
-
-def _check_log(path: Path, last_seq: int) -> None:
-    """Make sure that SQLite shows all that was committed to a segment's log; raises ``Damaged``."""
-    hidden = [row.seq for row in committed_rows(content(log_of(path))) if row.seq > last_seq]
-    if hidden:
-        raise Damaged(f"{path.name}: {len(hidden)} committed records stand behind a damaged place of its log")
