@@ -32,9 +32,11 @@ MAX_COUNTERS = 64
 MAX_RECENT_FRAMES = 4096
 
 CARRIER_DB = 6.0
-CARRIER_AFTER_NS = 8 * NS_PER_S
+CARRIER_AFTER_NS, CARRIER_OVER_NS = 8 * NS_PER_S, 2 * NS_PER_S
 """Something in the channel for so long, and none of the frames that should come: it is not the satellite."""
 INTERVALS_WITHOUT = 2.5
+BURSTS_NEEDED, BURST_CARRIER_DB, BURST_AFTER_NS = 5, 3.0, NS_PER_S
+"""Frames that came while the channel was mostly empty: then what stays is sooner known to be another's."""
 DECLARED_AFTER_NS = 3 * NS_PER_S // 2
 """A frame that came meanwhile may show that only the gain was turned up."""
 GAIN_SHARE = 0.5
@@ -116,6 +118,9 @@ class LinkWatch:
         self._noise = StepDetector()
         self._levels: deque[float] = deque(maxlen=STEADY_READINGS)
         self._carrier_since_utc_ns: UtcNs | None = None
+        self._carrier_until_utc_ns: UtcNs | None = None
+        self._carrier_told: tuple[str, ...] = ()
+        self._bursts = 0
         self._noise_utc_ns: UtcNs | None = None
         self._fault: str | None = None
         self._fault_since_utc_ns: UtcNs | None = None
@@ -133,6 +138,9 @@ class LinkWatch:
         self.frames += 1
         self.corrected += frame.link_frame.corrected
         before, self.last = self.last, frame
+        self._carrier_until_utc_ns = None
+        if self.carrier_db is not None:
+            self._bursts = min(self._bursts + 1, 2 * BURSTS_NEEDED) if self.carrier_db < BURST_CARRIER_DB else 0
         self._frame_times.append(frame.received_utc_ns)
         if before is not None:
             self._follow_pace(frame.received_utc_ns - before.received_utc_ns)
@@ -315,13 +323,13 @@ class LinkWatch:
             text = f"noise floor up by {noise.step_db:.1f} dB for {for_ns / NS_PER_S:.0f} s"
             return text, self._frames_since(since_utc_ns)
         began_utc_ns, carrier_db = self._carrier_since_utc_ns, self.carrier_db
-        if began_utc_ns is None or carrier_db is None or now_utc_ns - began_utc_ns < CARRIER_AFTER_NS:
-            return None
-        if not self._lacks_frames(now_utc_ns, began_utc_ns):
-            return None
-        for_s = (now_utc_ns - began_utc_ns) / NS_PER_S
-        text = f"{carrier_db:.0f} dB over the noise in the channel for {for_s:.0f} s"
-        return text, self._frames_since(began_utc_ns)
+        if began_utc_ns is not None and carrier_db is not None and self._lacks_frames(now_utc_ns, began_utc_ns):
+            for_s = (now_utc_ns - began_utc_ns) / NS_PER_S
+            text = f"{carrier_db:.0f} dB over the noise in the channel for {for_s:.0f} s"
+            self._carrier_told = text, self._frames_since(began_utc_ns)
+            self._carrier_until_utc_ns = now_utc_ns + CARRIER_OVER_NS
+        held = self._carrier_until_utc_ns
+        return self._carrier_told if held is not None and now_utc_ns <= held else None
 
     def _only_louder(self, step_db: float, since_utc_ns: UtcNs) -> bool:
         """Say whether frames came since then as strong over the noise as before: then the gain was turned up."""
@@ -339,13 +347,18 @@ class LinkWatch:
 
     def _lacks_frames(self, now_utc_ns: UtcNs, since_utc_ns: UtcNs) -> bool:
         """Say whether frames should have come since then and none has: then the signal is not the satellite's."""
-        interval_s = 1.0 / self._expected_per_s if self._expected_per_s else self.usual_interval_s
+        usual_s = self.usual_interval_s
+        expected_s = 1.0 / self._expected_per_s if self._expected_per_s else None
+        interval_s = usual_s if usual_s is not None else expected_s
         if interval_s is None or not self.usable:
             return False
-        quiet_ns = now_utc_ns - since_utc_ns
-        if self.last is not None:
-            quiet_ns = min(quiet_ns, now_utc_ns - self.last.received_utc_ns)
-        return quiet_ns >= max(INTERVALS_WITHOUT * interval_s * NS_PER_S, CARRIER_AFTER_NS)
+        bursts = usual_s is not None and self._bursts >= BURSTS_NEEDED
+        if now_utc_ns - since_utc_ns < (BURST_AFTER_NS if bursts else CARRIER_AFTER_NS):
+            return False
+        last_utc_ns = since_utc_ns if self.last is None else self.last.received_utc_ns
+        if not bursts:
+            last_utc_ns = max(last_utc_ns, since_utc_ns)
+        return now_utc_ns - last_utc_ns >= INTERVALS_WITHOUT * interval_s * NS_PER_S
 
     def _is_fading(self, now_utc_ns: UtcNs) -> bool:
         since_utc_ns = self._fading_since_utc_ns

@@ -276,3 +276,11 @@ def test_a_pause_in_steady_frames_is_a_lost_sync() -> None:
     scene.states(20)
     scene.states(10, snr_db=None)
     assert scene.second().sync_losses == 1
+
+
+def test_where_frames_come_as_bursts_a_carrier_that_stays_is_found_within_seconds() -> None:
+    scene = Scene()
+    scene.states(30)
+    jammed = scene.states(6, level=20.0, snr_db=None)
+    assert jammed.index("interference") <= 2
+    assert scene.states(8)[-1] == "nominal"
