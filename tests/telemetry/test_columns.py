@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from agent.definitions import Packet
 from agent.errors import ConfigError, DecodeError
-from agent.telemetry.columns import Column, ColumnReader
+from agent.telemetry.columns import NOT_A_TIME, Column, ColumnReader
 from agent.telemetry.decoder import PacketDecoder
+from agent.telemetry.onboard_time import format_utc, parse_utc
 from tests.telemetry.test_layout import tables
 
 CALIBRATIONS: list[dict[str, Any] | None] = [
@@ -80,11 +81,21 @@ def layouts(draw: st.DrawFn) -> list[dict[str, Any]]:
             },
             {"name": f"{name}_after", "type": "bits", "width": 6 - before},
         ]
+        micro = draw(st.booleans())
+        day_segmented = {
+            "name": name,
+            "type": "u64" if micro else "u48",
+            "calibration": {"kind": "time", "code": "cds", "microseconds": micro, "epoch": "1958-01-01T00:00:00Z"},
+        }
         digits = {"name": name, "type": "bcd", "octets": draw(st.integers(1, 8))}
         if digits["octets"] == 4 and draw(st.booleans()):
             digits["calibration"] = {"kind": "time", "code": "digits", "parts": DIGITS}
-        table += [field for field in clock if field["width"]] if draw(st.booleans()) else [digits]
+        table += draw(st.sampled_from([[field for field in clock if field["width"]], [digits], [day_segmented]]))
     return table
+
+
+def not_in_64_bits(text: str | None) -> bool:
+    return text is None or not -(1 << 63) < parse_utc(text) < 1 << 63
 
 
 def packet_octets(packet: PacketDecoder, random: Any) -> bytes:
@@ -107,6 +118,10 @@ def test_columns_are_constructs_and_the_decoders_values_bit_for_bit(
     data = [packet_octets(packet, random) for _ in range(count)]
     rows = np.frombuffer(b"".join(data), np.uint8).reshape(count, octets)
     read: dict[str, Column] = columns.read(rows)
+    for column in read.values():
+        if column.utc_ns is not None:
+            for moment, text in zip(column.utc_ns.tolist(), column.value.tolist(), strict=True):
+                assert format_utc(moment) == text if moment != NOT_A_TIME else not_in_64_bits(text)
     for row, one in enumerate(data):
         for name, _, raw in packet.layout.read(one):
             assert bits_of(value_at(read[name].raw, row)) == bits_of(raw), name
