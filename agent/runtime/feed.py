@@ -30,6 +30,9 @@ OCTET_BLOCKS = 2000
 SPECTRUM_EVERY_S = 0.2
 SPECTRUM_BINS = 512
 
+GAP_NS = 100_000_000
+"""Samples this far from where they should be are not the next ones; a clock's creep is a thousand times less."""
+
 Take = Callable[[Sequence[Record]], Awaitable[None]]
 
 
@@ -83,6 +86,7 @@ class Feed:
         self._working = working
         self._at_work = asyncio.Lock()
         self._lost = 0
+        self._end_utc_ns: int | None = None
         self.octets = octets
         self._channel: Channel[Block] = Channel(
             OCTET_BLOCKS if octets else SAMPLE_BLOCKS, Overflow.WAIT if lossless else Overflow.DROP_OLDEST
@@ -110,7 +114,7 @@ class Feed:
 
     async def _read_open(self, source: ConfiguredSource) -> None:
         while True:
-            block = await source.read()
+            block = self._joined(await source.read())
             if not self.state.online:
                 self._online()
             self.state.last_utc_ns = time.time_ns()
@@ -120,6 +124,20 @@ class Feed:
             if pushed_out is not None:
                 self._lost += _units(pushed_out) + pushed_out.lost_before
                 self.state.dropped += _units(pushed_out)
+
+    def _joined(self, block: Block) -> Block:
+        """Say of samples that do not follow on those before them how many are missing, if the source did not.
+
+        A source opened again, or a clock that was set, knows nothing of it; the chain would go on counting.
+        """
+        if isinstance(block, OctetBlock):
+            return block
+        length_ns = round(len(block.samples) / block.sample_rate_hz * 1e9)
+        before_ns, self._end_utc_ns = self._end_utc_ns, block.start_utc_ns + length_ns
+        gap_ns = 0 if before_ns is None else block.start_utc_ns - before_ns
+        if block.lost_before or abs(gap_ns) < GAP_NS:
+            return block
+        return replace(block, lost_before=max(1, round(gap_ns / 1e9 * block.sample_rate_hz)))
 
     def show_spectrum(self, seconds: float) -> None:
         """Give the spectrum of this source's samples to whoever asked, for some seconds."""

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pytest
 
 from agent.errors import EndOfStream, SourceLost
 from agent.receiver import Receiver
-from agent.records import Block, Frame, OctetBlock, Record
+from agent.records import Block, Frame, IqBlock, OctetBlock, Record
 from agent.runtime.feed import Feed
 from agent.sources import SourceTable
 from firmware_protocols import kiss
@@ -129,3 +130,34 @@ async def test_blocks_that_were_dropped_are_counted_and_carried_to_the_next() ->
     assert seen[0].lost_before == 500 * 2
     assert {block.lost_before for block in seen[1:]} == {0}
     assert receiver.lost == 500 * 2
+
+
+class Witness(Receiver):
+    """Notes of each block when it begins and how much is missing before."""
+
+    def __init__(self) -> None:
+        super().__init__("faulty", [])
+        self.seen: list[tuple[int, int]] = []
+
+    def feed(self, block: Block) -> list[Record]:
+        assert isinstance(block, IqBlock)
+        self.seen.append((block.start_utc_ns, block.lost_before))
+        return []
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "lost"),
+    [(0.0, 0), (0.01, 0), (6.0, 6000), (-3600.0, 1)],
+    ids=["none", "a clock's creep", "six seconds", "the clock was set back"],
+)
+async def test_samples_that_do_not_follow_on_are_said_to_be_missing(gap_s: float, lost: int) -> None:
+    begin_ns = 1_795_000_000_000_000_000
+
+    def block(at_s: float) -> IqBlock:
+        return IqBlock(np.zeros(50, np.complex64), 1000.0, 437e6, begin_ns + round(at_s * 1e9))
+
+    source = FaultySource([block(0.0), block(0.05), SourceLost("stalled"), block(0.1 + gap_s), block(0.15 + gap_s)])
+    receiver = Witness()
+    feed = Feed("faulty", lambda: source, receiver, Taken(), changed=lambda _: None, lossless=True)
+    await run(feed)
+    assert [missing for _, missing in receiver.seen] == [0, 0, lost, 0]
