@@ -34,6 +34,7 @@ class StepDetector:
     """Watches one noise floor. ``step_db`` is how high it stands above the baseline while a step lasts."""
 
     def __init__(self) -> None:
+        self.peak_db = 0.0
         self.step_db: float | None = None
         self.since_utc_ns: UtcNs | None = None
         self.collapsed_db: float | None = None
@@ -78,10 +79,12 @@ class StepDetector:
         if self.step_db is None:
             if self._sum_db >= DECISION_DB:
                 self.step_db = median(self._recent) - (self._baseline or 0.0)
+                self.peak_db = self.step_db
                 self.since_utc_ns = self._rose_utc_ns
                 self._calm_utc_ns = None
             return
         self.step_db = max(median(self._recent) - (self._baseline or 0.0), 0.0)
+        self.peak_db = max(self.peak_db, self.step_db)
         if above > OVER_WHEN_DB:
             self._calm_utc_ns = None
         elif self._calm_utc_ns is None:

@@ -318,7 +318,7 @@ class LinkWatch:
         if noise.step_db is not None and noise.since_utc_ns is not None:
             since_utc_ns = noise.since_utc_ns
             for_ns = now_utc_ns - since_utc_ns
-            if for_ns < DECLARED_AFTER_NS or self._only_louder(noise.step_db, since_utc_ns):
+            if for_ns < DECLARED_AFTER_NS or self._only_louder(noise.peak_db, since_utc_ns):
                 return None
             text = f"noise floor up by {noise.step_db:.1f} dB for {for_ns / NS_PER_S:.0f} s"
             return text, self._frames_since(since_utc_ns)

@@ -204,6 +204,14 @@ def test_a_gain_that_is_turned_up_is_no_interference() -> None:
     assert "interference" not in scene.states(20, floor=-32.0)
 
 
+def test_a_gain_that_is_turned_up_and_down_again_is_no_interference_either() -> None:
+    scene = Scene()
+    scene.states(30)
+    up = [scene.second(floor=-38.0, snr_db=12.0 + 0.3 * (number % 3)).state for number in range(3)]
+    down = [scene.second(floor=-43.9, snr_db=12.0 - 0.3 * (number % 3)).state for number in range(8)]
+    assert "interference" not in up + down
+
+
 def test_ones_own_signal_coming_up_is_no_interference_and_a_carrier_without_frames_is() -> None:
     scene = Scene()
     scene.states(30, snr_db=None)
