@@ -399,7 +399,8 @@ class Receiver:
                 watcher=self._watch(transmitter) if self._watch is not None else None,
             )
         except dsp.BadOptions as exc:
-            self._unheard[f"{transmitter.slug or 'unknown'}/{transmitter.downlink.name}"] = str(exc)
+            name = transmitter.downlink.name
+            self._unheard[f"{transmitter.slug}/{name}" if transmitter.slug else name] = str(exc)
             return None
 
 

@@ -10,12 +10,16 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.commands.decode.inputs import Input
     from agent.commands.decode.watching import Watching
     from agent.receiver import Receiver
+    from agent.records import Record
 
 SUMMARY = "decode a recording: frames, packets and telemetry as text, JSON lines, KISS, CSV or Parquet"
 DESCRIPTION = """\
@@ -54,6 +58,7 @@ examples:
 """
 
 MAX_OCTETS = 65_536
+MAX_HZ = 1e12
 CCSDS_INPUTS = ("tm-frames", "aos-frames", "uslp-frames", "space-packets")
 INPUTS = ("audio", "iq", "kiss", "hex", "pcap", *CCSDS_INPUTS)
 FORMATS = ("text", "jsonl", "kiss", "csv", "parquet")
@@ -89,16 +94,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what a receiver wrote before each frame or packet, to be left out",
     )
     given.add_argument("--port", type=_port, metavar="P", help="only datagrams from or to this UDP port")
-    given.add_argument("--sample-rate-hz", type=float, metavar="R", help="of raw samples, which do not say")
+    given.add_argument("--sample-rate-hz", type=_rate, metavar="R", help="of raw samples, which do not say")
     given.add_argument(
         "--sample-format",
         metavar="F",
         help="of raw samples: cu8 cs8 cs16 cs32 cf32 cf64, or s16le f32le … for audio",
     )
-    given.add_argument("--frequency-hz", type=float, metavar="F", help="centre of IQ samples (the downlink's)")
+    given.add_argument("--frequency-hz", type=_rate, metavar="F", help="centre of IQ samples (the downlink's)")
     out = parser.add_argument_group("output")
     out.add_argument("--format", choices=FORMATS, default="text", help="(%(default)s)")
     out.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
+    out.add_argument("--files", metavar="DIR", help="keep the files that came by CFDP there, and list them")
     out.add_argument(
         "--dump", metavar="DIR", help="write every internal signal of every downlink there, as .npy with an index"
     )
@@ -123,18 +129,38 @@ def run(arguments: argparse.Namespace) -> int:
         watching = _watching(arguments, given)
         receiver = given.plan.receiver(None if watching is None else watching.watcher)
         out = stack.enter_context(open_output(arguments, given.plan.transmitters, given.start_utc_ns))
+        kept = _keeper(arguments.files)
         progress = stack.enter_context(Progress(given.name, given.done, wanted=not out.on_terminal))
         for block in given.blocks():
             if watching is not None:
                 watching.feed(block)
-            out.write(receiver.feed(block))
+            out.write(kept(receiver.feed(block)))
             progress.show()
-        out.write(receiver.flush())
+        out.write(kept(receiver.flush()))
         if watching is not None:
             given.notes += watching.close(receiver)
         out.finish(receiver, given, time.process_time() - cpu_before_s)
     _say_what_is_left(given, receiver)
-    return 0
+    deaf = len(receiver.outside_band) + len(receiver.unheard)
+    return 1 if deaf and deaf == len(given.plan.transmitters) else 0
+
+
+def _keeper(directory: str | None) -> Callable[[list[Record]], list[Record]]:
+    """Return what keeps the files among records, and gives all of them on."""
+    if directory is None:
+        return lambda records: records
+    from agent.records import PacketRecord
+    from agent.sinks.files import FileStore, is_file
+
+    store = FileStore(Path(directory))
+
+    def keep(records: list[Record]) -> list[Record]:
+        for record in records:
+            if isinstance(record, PacketRecord) and is_file(record):
+                store.put(record)
+        return records
+
+    return keep
 
 
 def _watching(arguments: argparse.Namespace, given: Input) -> Watching | None:
@@ -161,6 +187,13 @@ def _octets(text: str) -> int:
     if not 0 <= octets <= MAX_OCTETS:
         raise argparse.ArgumentTypeError(f"from 0 to {MAX_OCTETS}")
     return octets
+
+
+def _rate(text: str) -> float:
+    rate_hz = float(text)
+    if not 0.0 < rate_hz <= MAX_HZ:
+        raise argparse.ArgumentTypeError(f"above 0, at most {MAX_HZ:g}")
+    return rate_hz
 
 
 def _port(text: str) -> int:

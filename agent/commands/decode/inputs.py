@@ -22,8 +22,7 @@ from agent.commands.decode.transmitters import find_satellite, read_options, tra
 from agent.definitions import Satellite
 from agent.errors import AgentError, ConfigError
 from agent.records import Block, OctetBlock, UtcNs
-from agent.sources.recording import open_recording
-from agent.sources.recordings import OCTET_SUFFIXES, RAW_SUFFIXES, Recording
+from agent.sources.recordings import OCTET_SUFFIXES, RAW_SUFFIXES, Recording, open_recording
 from agent.sources.recordings.capture import PCAP, SECTION_MAGIC, Capture
 from agent.sources.recordings.datagrams import Datagram, DatagramReader
 from firmware_protocols import interface, kiss

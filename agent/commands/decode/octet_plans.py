@@ -186,7 +186,7 @@ def _spread(
             known = sorted({each for name in names for each in interface.load(name).Options.__struct_fields__})
             raise ConfigError(f"no protocol here has an option {key!r}", where="--option", mend=", ".join(known))
     choices = tuple(
-        ProtocolChoice(protocol=choice.protocol, options=table)
+        ProtocolChoice(protocol=choice.protocol, options=table, only=choice.only)
         for choice, table in zip(chain, tables[: len(chain)], strict=True)
     )
     return choices, tables[-1] if framing else {}
