@@ -29,11 +29,25 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 # -- satellite files ---------------------------------------------------------------------------------------
 
 
+class Between(Definition, frozen=True):
+    """A test of a number: ``min <= value <= max``, either end open when absent."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+Test: TypeAlias = int | float | bool | str | Between | tuple[int | float | bool | str, ...]
+
+
 class ProtocolChoice(Definition, frozen=True):
-    """A protocol by its module's name, with its options (checked by that module)."""
+    """A protocol by its module's name, with its options (checked by that module).
+
+    With ``only`` it gets the packets whose header fields pass these tests (``{ apid = 200 }``); others go past it.
+    """
 
     protocol: str
     options: dict[str, Any] = field(default_factory=dict)
+    only: dict[str, Test] = field(default_factory=dict)
 
 
 class Downlink(Definition, frozen=True):
@@ -54,16 +68,6 @@ class Downlink(Definition, frozen=True):
 
 
 Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
-
-
-class Between(Definition, frozen=True):
-    """A test of a number: ``min <= value <= max``, either end open when absent."""
-
-    min: float | None = None
-    max: float | None = None
-
-
-Test: TypeAlias = int | float | bool | str | Between | tuple[int | float | bool | str, ...]
 
 
 def satisfies(value: object, test: Test) -> bool:

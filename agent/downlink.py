@@ -61,13 +61,20 @@ class _Stage:
 
     def __init__(self, choice: definitions.ProtocolChoice) -> None:
         self.protocol = choice.protocol
+        self.only = choice.only
         self._options = choice.options
         self._extractors: dict[tuple[object, object], interface.PacketExtractor] = {}
         self._newest: dict[tuple[object, object], Packet] = {}
         self.refused = Counter[str]()
         interface.make_extractor(choice.protocol, choice.options)
 
+    def takes(self, packet: Packet) -> bool:
+        """Say whether a packet is for this extractor; others go past it."""
+        return all(definitions.satisfies(packet.header.get(name), test) for name, test in self.only.items())
+
     def feed(self, outer: Packet) -> list[Packet]:
+        if not self.takes(outer):
+            return [outer]
         channel = outer.header.get("scid"), outer.header.get("vcid")
         extractor = self._extractors.get(channel)
         if extractor is None:
@@ -193,14 +200,17 @@ class FrameReader:
         for packet in packets:
             generated = packet.header.get("generated_utc_ns")
             generated_utc_ns = generated if isinstance(generated, int) else None
-            report = self._decode(packet, frame.received_utc_ns, generated_utc_ns)
+            a_file = "complete" in packet.header  # a file has no parameters
+            report = None if a_file else self._decode(packet, frame.received_utc_ns, generated_utc_ns)
             if generated_utc_ns is None and report is not None:
                 generated_utc_ns = report.generated_utc_ns
+            last = self._stages[-1].protocol
+            protocol = next((stage.protocol for stage in reversed(self._stages) if stage.takes(packet)), last)
             records.append(
                 PacketRecord(
                     satellite=frame.satellite,
                     downlink=frame.downlink,
-                    protocol=self._stages[-1].protocol,
+                    protocol=protocol,
                     packet=packet,
                     received_utc_ns=frame.received_utc_ns,
                     generated_utc_ns=generated_utc_ns,

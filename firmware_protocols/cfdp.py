@@ -15,8 +15,9 @@ order and twice. What is not complete when the stream ends (or when too many tra
 octets, ``complete`` false, with the missing places named. Sends nothing: of class 2 it hears the files and not the
 questions. ``skip_octets`` leaves out the space packet's header.
 
-Source: CCSDS 727.0-B-5 §4.2 (checksum) and §5 (PDUs); checksum types as in the SANA registry: 0 modular, 2 CRC-32C,
-3 CRC-32, 15 none. Keeps files in memory, bounded; knows no file system and gives names as they were sent.
+Source: CCSDS 727.0-B-5 §4.2 (checksum) and §5 (PDUs); checksum types as in the SANA registry: 0 modular, 1 CRC-32
+of Proximity-1, 2 CRC-32C, 3 CRC-32, 15 none. Keeps files in memory, bounded; knows no file system and gives names
+as they were sent.
 """
 
 from __future__ import annotations
@@ -44,13 +45,22 @@ from construct import (
 )
 from msgspec import Meta
 
-from firmware_protocols.coding.crc import CRC16_CCITT_FALSE, CRC32_IEEE, CRC32C, append_crc, crc, crc_matches
+from firmware_protocols.coding.crc import (
+    CRC16_CCITT_FALSE,
+    CRC32_IEEE,
+    CRC32_PROXIMITY_1,
+    CRC32C,
+    append_crc,
+    crc,
+    crc_matches,
+)
 from firmware_protocols.interface import Example, HeaderValue, Packet
 
 VERSION: Final = 1
 FIXED_OCTETS: Final = 4
 END_OF_FILE, METADATA = 0x04, 0x07
-MODULAR, CASTAGNOLI, IEEE, NULL = 0, 2, 3, 15
+MODULAR, PROXIMITY_1, CASTAGNOLI, IEEE, NULL = 0, 1, 2, 3, 15
+CRCS: Final = {PROXIMITY_1: CRC32_PROXIMITY_1, CASTAGNOLI: CRC32C, IEEE: CRC32_IEEE}
 NO_ERROR: Final = 0
 MAX_MISSING_NAMED: Final = 64
 
@@ -256,9 +266,15 @@ def _checksum_agrees(octets: bytes, kind: int, sent: int) -> bool:
     """Compare a file with its checksum; one of a kind not known here says nothing against the file."""
     if kind == MODULAR:
         return modular_checksum(octets) == sent
-    if kind in (CASTAGNOLI, IEEE):
-        return crc(octets, CRC32C if kind == CASTAGNOLI else CRC32_IEEE) == sent
-    return True
+    model = CRCS.get(kind)
+    return model is None or crc(octets, model) == sent
+
+
+def checksum_of(octets: bytes, kind: int) -> int:
+    """Return a file's checksum of a kind; zero for none."""
+    if kind == MODULAR:
+        return modular_checksum(octets)
+    return crc(octets, CRCS[kind]) if kind in CRCS else 0
 
 
 def modular_checksum(octets: bytes) -> int:
@@ -268,7 +284,14 @@ def modular_checksum(octets: bytes) -> int:
 
 
 def build_file(
-    octets: bytes, *, source: int, transaction: int, name: str, piece_octets: int = 256, with_crc: bool = False
+    octets: bytes,
+    *,
+    source: int,
+    transaction: int,
+    name: str,
+    piece_octets: int = 256,
+    with_crc: bool = False,
+    checksum: int = MODULAR,
 ) -> list[bytes]:
     """Build the PDUs of a file: metadata, pieces, end."""
 
@@ -291,7 +314,7 @@ def build_file(
         whole = fixed + bytes([source]) + transaction.to_bytes(2, "big") + b"\1" + body
         return append_crc(whole, CRC16_CCITT_FALSE, "big") if with_crc else whole
 
-    flags = {"reserved": False, "closure": False, "spare": 0, "checksum": MODULAR}
+    flags = {"reserved": False, "closure": False, "spare": 0, "checksum": checksum}
     names = {"source_name": name.encode(), "destination_name": name.encode()}
     begin: bytes = METADATA_PDU.build({"flags": flags, "file_octets": len(octets), **names}, large=False)
     pieces: list[bytes] = [
@@ -300,7 +323,7 @@ def build_file(
     ]
     done = {"condition": NO_ERROR, "spare": 0}
     end: bytes = END_PDU.build(
-        {"flags": done, "checksum": modular_checksum(octets), "file_octets": len(octets)}, large=False
+        {"flags": done, "checksum": checksum_of(octets, checksum), "file_octets": len(octets)}, large=False
     )
     return [
         pdu(bytes([METADATA]) + begin, file_data=False),

@@ -19,6 +19,7 @@ from agent.health.monitor import Monitor
 from agent.records import Alarm, Frame, LookAngles, PacketRecord, ParameterReport, PassEvent, Record
 from agent.runtime.announcer import Announcer
 from agent.sinks.archive import Archive
+from agent.sinks.files import FileStore, is_file
 
 log = logging.getLogger("agent")
 
@@ -38,6 +39,7 @@ class RecordFlow:
     def __init__(self, monitor: Monitor, announcer: Announcer) -> None:
         self.monitor = monitor
         self.archive: Archive | None = None
+        self.files: FileStore | None = None
         self.frames: Counter[str] = Counter()
         self.first_reading = asyncio.Event()
         self._announcer = announcer
@@ -52,6 +54,8 @@ class RecordFlow:
         for record in records:
             if isinstance(record, PacketRecord):
                 self.monitor.observe_packet(record)
+                if self.files is not None and is_file(record):
+                    await self._keep_file(self.files, record)
                 continue
             (durable if isinstance(record, Frame | ParameterReport | PassEvent) else live).append(record)
             if isinstance(record, Frame):
@@ -93,6 +97,19 @@ class RecordFlow:
         restored = self.monitor.restore(reversed(transitions))
         if restored:
             log.info("%d alarms of an earlier run are still active", len(restored))
+
+    async def _keep_file(self, files: FileStore, record: PacketRecord) -> None:
+        """Keep a file that a satellite sent, or say what it lacks."""
+        try:
+            entry = await asyncio.to_thread(files.put, record)
+        except SinkUnavailable as exc:
+            log.error("a file of %s could not be kept: %s", record.satellite, exc)
+            return
+        what = f"{entry['source_name']!r} of {record.satellite}, {entry['octets']} octets"
+        if entry["complete"]:
+            log.info("file received: %s: %s", what, entry["path"])
+        else:
+            log.info("file incomplete: %s, lacking %s", what, ", ".join(entry["missing"]) or "its checksum")
 
     async def _keep(self, durable: Sequence[Record], live: Sequence[Record]) -> None:
         """Write what lasts, then publish what is live."""

@@ -1,10 +1,11 @@
 """Files that satellites sent (CFDP), kept on disk: whole ones as files, incomplete ones named with what they lack.
 
-``<directory>/<satellite>/<entity>-<transaction>-<name>``, and beside them ``files.jsonl``, a line for each file whole or
-not: when, whose, how long, its SHA-256, and for one that is not whole the places that are missing. A file appears
-under its name when it is all there. The names a satellite gives are only letters, digits and ``. _ -`` here and can
-lead nowhere else. Bounded: the oldest files go first when all are more than ``max_octets``. Knows no protocol but the
-header fields ``source_entity``, ``transaction``, ``source_name``, ``destination_name``, ``complete``, ``missing``.
+``<directory>/<satellite>/<entity>-<transaction>-<name>``, and beside them ``files.jsonl``, a line for each file
+whole or not: when, whose, how long, its SHA-256, and for one that is not whole the places that are missing. A file
+appears under its name when it is all there. The names a satellite gives are only letters, digits and ``. _ -`` here
+and can lead nowhere else. Bounded: the oldest files go first when all are more than ``max_octets``. Knows no
+protocol but the header fields ``source_entity``, ``transaction``, ``source_name``, ``destination_name``,
+``complete`` and ``missing``.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class FileStore:
             folder.mkdir(parents=True, exist_ok=True)
             if header["complete"]:
                 name = plain_name(str(header.get("destination_name") or header.get("source_name") or "file"))
-                path = folder / f"{header.get('source_entity')}-{header.get('transaction')}-{name}"
+                path = folder / f"{entry['source_entity']}-{entry['transaction']}-{name}"
                 _write(path, data)
                 entry |= {"path": str(path), "sha256": hashlib.sha256(data).hexdigest()}
                 self.kept += 1
@@ -85,7 +86,8 @@ class FileStore:
     def _evict(self) -> None:
         """Take the oldest files away until the others fit."""
         files = sorted(
-            (path for path in self.directory.glob("*/*") if path.is_file()), key=lambda path: path.stat().st_mtime_ns
+            (path for path in self.directory.glob("*/*") if path.is_file()),
+            key=lambda path: path.stat().st_mtime_ns,
         )
         octets = sum(path.stat().st_size for path in files)
         for path in files[:-1]:
