@@ -51,6 +51,7 @@ from agent.runtime.station_alarms import Sign, StationAlarms
 from agent.sinks import payloads
 from agent.sinks.archive import Archive
 from agent.sinks.embedded_broker import EmbeddedBroker
+from agent.sinks.files import FileStore
 from agent.sinks.publisher import Publisher
 
 log = logging.getLogger("agent")
@@ -132,6 +133,7 @@ class Agent:
                     boot=self.boot,
                 )
             )
+            self.flow.files = FileStore(self.config.resolve(file.archive.directory) / "files")
             await self.flow.restore_alarms(self._archive)
             self._orders = Orders(
                 self.monitor, self._archive, keep=self.flow.take_judged, spectrum=self._show_spectrum
