@@ -37,8 +37,6 @@ class StepDetector:
         self.peak_db = 0.0
         self.step_db: float | None = None
         self.since_utc_ns: UtcNs | None = None
-        self.highest_db = 0.0
-        """The most that ``step_db`` has been since it began."""
         self.collapsed_db: float | None = None
         """How far the floor has fallen below the baseline: no antenna hears less noise than it did."""
         self.floor_db: float | None = None
@@ -82,12 +80,10 @@ class StepDetector:
             if self._sum_db >= DECISION_DB:
                 self.step_db = median(self._recent) - (self._baseline or 0.0)
                 self.peak_db = self.step_db
-                self.highest_db = self.step_db
                 self.since_utc_ns = self._rose_utc_ns
                 self._calm_utc_ns = None
             return
         self.step_db = max(median(self._recent) - (self._baseline or 0.0), 0.0)
-        self.highest_db = max(self.highest_db, self.step_db)
         self.peak_db = max(self.peak_db, self.step_db)
         if above > OVER_WHEN_DB:
             self._calm_utc_ns = None

@@ -202,6 +202,9 @@ def test_a_gain_that_is_turned_up_is_no_interference() -> None:
     scene = Scene()
     scene.states(30)
     assert "interference" not in scene.states(20, floor=-32.0)
+    assert "interference" not in scene.states(20)
+    assert "interference" not in scene.states(3, floor=-32.0)
+    assert "interference" not in scene.states(20)
 
 
 def test_a_gain_that_is_turned_up_and_down_again_is_no_interference_either() -> None:
