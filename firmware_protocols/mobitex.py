@@ -194,10 +194,12 @@ def decode_block(soft: NDArray[np.float32]) -> tuple[bytes, bool, int]:
     """Decode a descrambled block: 18 octets, whether the CRC is good, how many hard decisions were overruled."""
     words = np.ascontiguousarray(soft.reshape(WORD_BITS, BLOCK_ROWS).T, np.float32)
     scores = words @ _signs().T
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :2]
-    best, second = order[:, 0], order[:, 1]
     rows = np.arange(BLOCK_ROWS)
-    margin = scores[rows, best] - scores[rows, second]
+    best = np.argmax(scores, axis=1)
+    highest = scores[rows, best]
+    scores[rows, best] = -np.inf
+    second = np.argmax(scores, axis=1)
+    margin = highest - scores[rows, second]
     doubtful = np.argsort(margin, kind="stable")[:DOUBTFUL_WORDS]
     swaps = [(), *combinations(doubtful.tolist(), 1), *combinations(doubtful.tolist(), 2)]
     for swap in swaps:
