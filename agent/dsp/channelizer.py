@@ -43,19 +43,23 @@ class _Channel:
         self.block = block
         self.input_rate_hz = sample_rate_hz
         self.doppler: DopplerCurve | None = None
-        self.center_bin = round(offset_hz / sample_rate_hz * block)
-        self.state = np.zeros(1)
+        self.turned = 0.0  # cycles taken out up to the next samples
         half = block / _OVERLAP / 2 - 1
         cutoff = min(0.5 * (bandwidth_hz + self.rate_hz) / 2, 0.49 * self.rate_hz) / sample_rate_hz
         taps = filters.lowpass_pulse(cutoff, half, 60.0)(np.arange(block, dtype=np.float64) - block / 2)
         response = np.fft.fft(np.fft.ifftshift(taps))
         order = np.arange(-(self.bins // 2), self.bins - self.bins // 2)
         shifted = np.fft.ifftshift(order)
-        self.picks = shifted
+        self._picks = shifted
         self.response = (response[shifted % block] * (self.bins / block)).astype(np.complex64)
 
-    def indices(self) -> NDArray[np.int64]:
-        return np.asarray((self.picks + self.center_bin) % self.block)
+        self._taken: tuple[int, NDArray[np.int64]] | None = None
+
+    def indices(self, center_bin: int) -> NDArray[np.int64]:
+        """Tell which bins of the wide spectrum are those about a bin; they stay the same for long."""
+        if self._taken is None or self._taken[0] != center_bin:
+            self._taken = center_bin, np.asarray((self._picks + center_bin) % self.block)
+        return self._taken[1]
 
 
 class Channelizer:
@@ -69,7 +73,6 @@ class Channelizer:
         self._block = block_samples
         self._advance = block_samples - block_samples // _OVERLAP
         self._channels: dict[int, _Channel] = {}
-        self._indices: dict[int, NDArray[np.int64]] = {}
         self._next_id = 0
         self._reset()
 
@@ -90,12 +93,11 @@ class Channelizer:
         number = self._next_id
         self._next_id += 1
         self._channels[number] = channel
-        self._indices[number] = channel.indices()
         return number
 
     def remove(self, number: int) -> None:
         """Take a channel away."""
-        del self._channels[number], self._indices[number]
+        del self._channels[number]
 
     def sample_rate_hz(self, number: int) -> float:
         """Tell the rate of a channel's blocks."""
@@ -103,10 +105,7 @@ class Channelizer:
 
     def set_offset(self, number: int, offset_hz: float) -> None:
         """Move a channel, for instance to correct the tuner's frequency error."""
-        channel = self._channels[number]
-        channel.offset_hz = offset_hz
-        channel.center_bin = round(offset_hz / self._rate_hz * self._block)
-        self._indices[number] = channel.indices()
+        self._channels[number].offset_hz = offset_hz
 
     def set_doppler(self, number: int, curve: DopplerCurve | None) -> None:
         """Follow a Doppler curve: a signal shifted by it comes out at the channel's centre."""
@@ -133,7 +132,7 @@ class Channelizer:
             spectrum = np.fft.fft(buffer[position : position + self._block]).astype(np.complex64, copy=False)
             start_utc_ns = self._block_utc_ns(self._start_utc_ns)
             for number, channel in self._channels.items():
-                pieces[number].append(self._cut(channel, self._indices[number], spectrum, start_utc_ns))
+                pieces[number].append(self._cut(channel, spectrum, start_utc_ns))
             position += self._advance
             self._blocks += 1
         if not position:
@@ -165,26 +164,26 @@ class Channelizer:
         self._reset()
         return out
 
-    def _cut(
-        self, channel: _Channel, indices: NDArray[np.int64], spectrum: NDArray[np.complex64], start_utc_ns: int
-    ) -> NDArray[np.complex64]:
-        shaped = spectrum[indices] * channel.response
-        samples = np.fft.ifft(shaped)
-        skip = channel.bins // _OVERLAP // 2
-        kept = samples[skip : skip + channel.bins - channel.bins // _OVERLAP]
-        # The bins were moved by a whole number: that turns each block by a known phase.
-        bin_hz = self._rate_hz / self._block
-        rest_hz = channel.offset_hz - channel.center_bin * bin_hz
-        shift_hz, ramp = rest_hz, 0.0
+    def _cut(self, channel: _Channel, spectrum: NDArray[np.complex64], start_utc_ns: int) -> NDArray[np.complex64]:
+        length = channel.bins - channel.bins // _OVERLAP
+        shift_hz, ramp_hz = channel.offset_hz, 0.0
         if channel.doppler is not None:
-            length_ns = round(len(kept) * 1e9 / channel.rate_hz)
+            length_ns = round(length * 1e9 / channel.rate_hz)
             at_start, at_end = channel.doppler(start_utc_ns), channel.doppler(start_utc_ns + length_ns)
             shift_hz += at_start
-            ramp = (at_end - at_start) / (len(kept) * channel.rate_hz)
+            ramp_hz = at_end - at_start
+        # The bins follow the signal, or Doppler would carry it out of a narrow channel.
+        bin_hz = self._rate_hz / self._block
+        center_bin = round((shift_hz + 0.5 * ramp_hz) / bin_hz)
+        shaped = spectrum[channel.indices(center_bin)] * channel.response
+        skip = channel.bins // _OVERLAP // 2
+        kept = np.fft.ifft(shaped)[skip : skip + length]
         planar = np.ascontiguousarray(kept.astype(np.complex64).view(np.float32).reshape(-1, 2).T)
         out = np.empty_like(planar)
-        block_turn = (channel.center_bin * self._advance % self._block) / self._block
-        turned = np.array([channel.state[0] + (self._blocks * block_turn) % 1.0])
-        kernels.mix(planar, np.array([shift_hz / channel.rate_hz]), ramp, out.shape[1], turned, out)
-        channel.state[0] = (turned[0] - (self._blocks * block_turn) % 1.0) % 1.0
+        # Moving by whole bins has turned the block from its first sample on, before those kept; mix the rest away.
+        before = center_bin * skip / channel.bins
+        turned = np.array([(channel.turned - before) % 1.0])
+        rest = (shift_hz - center_bin * bin_hz) / channel.rate_hz
+        kernels.mix(planar, np.array([rest]), ramp_hz / (length * channel.rate_hz), length, turned, out)
+        channel.turned = (turned[0] + before + center_bin * self._advance / self._block) % 1.0
         return np.ascontiguousarray(out.T).view(np.complex64).ravel()

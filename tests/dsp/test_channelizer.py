@@ -64,6 +64,16 @@ def test_doppler_curve_brings_a_drifting_tone_to_the_centre() -> None:
     assert abs(np.mean(middle / np.abs(middle))) > 0.999
 
 
+def test_doppler_many_times_the_channel_s_width_does_not_carry_the_signal_out_of_it() -> None:
+    channelizer = Channelizer(RATE_HZ)
+    number = channelizer.add(40_000.0, 3_000.0)
+    channelizer.set_doppler(number, lambda utc_ns: 9000.0 - 15_000.0 * utc_ns * 1e-9)
+    out = run(channelizer, tone(49_000.0, 1.0, -15_000.0), [])[number]
+    middle = out[200:-200]
+    assert np.abs(middle).min() > 1.0 - PASSBAND_RIPPLE
+    assert abs(np.mean(middle / np.abs(middle))) > 0.999
+
+
 @settings(max_examples=20, deadline=None)
 @given(cuts=st.lists(st.integers(0, 24_000), max_size=8))
 def test_any_cutting_gives_the_same_samples(cuts: list[int]) -> None:
