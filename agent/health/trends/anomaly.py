@@ -8,6 +8,8 @@ arguments.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,13 +23,14 @@ GAP_FACTOR = 10.0
 FREE_PHASE_S = 120.0
 """Without a period, means over so long (or 16 samples) are compared with all that are kept."""
 DRIFT_SIGMAS = 6.0
-MIN_PHASE_SHARE = 0.6
-"""So much of a phase must have been heard."""
+MIN_PHASE_SHARE, MIN_SAMPLE_SHARE = 0.85, 0.4
+"""So much of a phase must lie between the first and the last sample heard of it, and so many of its samples."""
 HOLD_NS = 60 * NS_PER_S
 """An anomaly is told for so long after it was last seen."""
 
 KINDS: tuple[AnomalyKind | None, ...] = (None, "spike", "step", "noise", "stuck", "drift")
 """What the kernels' numbers mean."""
+DRIFT = KINDS.index("drift")
 
 
 class AnomalyWatch:
@@ -47,9 +50,11 @@ class AnomalyWatch:
         self._season = np.full((count, CYCLES, PHASES), np.nan, np.float32)
         self._past = np.zeros((count, 64), np.float32)
         self._scratch = np.zeros(CYCLES * PHASES, np.float32)
+        self._drifts = np.zeros(count, np.float32)
         self._last_ns: UtcNs | None = None
         self._usual_s = 0.0
         self._place: tuple[int, int] | None = None
+        self._phase_from_ns = self._phase_to_ns = 0
         self._laps = [0] * PHASES
         self._period_s: float | None = None
 
@@ -66,10 +71,31 @@ class AnomalyWatch:
         self._last_ns = measured_utc_ns
         place = self._place_of(measured_utc_ns, period_s)
         closing, periodic = self._place, self._period_s is not None
+        heard_s = (self._phase_to_ns - self._phase_from_ns) / NS_PER_S
+        if closing != place:
+            self._phase_from_ns = measured_utc_ns
+        self._phase_to_ns = measured_utc_ns
         if self._period_s != period_s:
             # Another period makes other phases: what was learnt of them does not fit.
             self._period_s, self._season[:], self._state[:, 18:20], closing = period_s, np.nan, 0.0, None
         self._place = place
+        ended = closing is not None and closing != place
+        if closing is not None and ended:
+            # Before the new sample, which belongs to another phase.
+            phase = closing[1]
+            kernels.close_phase(
+                self._laps[phase],
+                phase,
+                periodic,
+                DRIFT_SIGMAS,
+                self._enough(heard_s, period_s),
+                self._state,
+                self._season,
+                self._past,
+                self._scratch,
+                self._drifts,
+            )
+            self._laps[phase] += 1
         kernels.watch(
             values,
             dt_s,
@@ -82,22 +108,10 @@ class AnomalyWatch:
             self.scores,
             self.kinds,
         )
-        if closing is not None and closing != place:
-            phase = closing[1]
-            kernels.close_phase(
-                self._laps[phase],
-                phase,
-                periodic,
-                DRIFT_SIGMAS,
-                max(1.0, MIN_PHASE_SHARE * self._phase_s(period_s) / max(self._usual_s, 1e-3)),
-                self._state,
-                self._season,
-                self._past,
-                self._scratch,
-                self.scores,
-                self.kinds,
-            )
-            self._laps[phase] += 1
+        if ended:
+            drifting = (self._drifts >= 1.0) & (self.kinds == 0)
+            self.kinds[drifting] = DRIFT
+            self.scores[drifting] = self._drifts[drifting]
         self.kinds[~self._watched] = 0
         for index in np.flatnonzero(self.kinds).tolist():
             self._note(index, measured_utc_ns)
@@ -111,6 +125,13 @@ class AnomalyWatch:
 
     def _phase_s(self, period_s: float | None) -> float:
         return max(FREE_PHASE_S, 16.0 * self._usual_s) if period_s is None else period_s / PHASES
+
+    def _enough(self, heard_s: float, period_s: float | None) -> float:
+        """Return how many samples of a phase say what it was: infinitely many where too little of it was heard."""
+        phase_s = self._phase_s(period_s)
+        if heard_s + 2.0 * self._usual_s < MIN_PHASE_SHARE * phase_s:
+            return math.inf
+        return max(1.0, MIN_SAMPLE_SHARE * phase_s / max(self._usual_s, 1e-3))
 
     def _note(self, index: int, at_utc_ns: UtcNs) -> None:
         kind, score = KINDS[self.kinds[index]], round(float(self.scores[index]), 2)

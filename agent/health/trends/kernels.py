@@ -28,7 +28,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-NOTHING, SPIKE, STEP, NOISE, STUCK, DRIFT = 0, 1, 2, 3, 4, 5
+NOTHING, SPIKE, STEP, NOISE, STUCK = 0, 1, 2, 3, 4
 
 SMOOTHING, TREND_SMOOTHING = 0.4, 0.05
 PEAK_MARGIN, PEAK_HALF_LIFE_S = 1.5, 43_200.0
@@ -356,7 +356,7 @@ def watch(
 
 @numba.njit(
     "void(int64, int64, uint8, float64, float64, float64[:, ::1], float32[:, :, ::1], float32[:, ::1],"
-    " float32[::1], float32[::1], uint8[::1])",
+    " float32[::1], float32[::1])",
     nogil=True,
     cache=True,
 )
@@ -371,7 +371,6 @@ def close_phase(
     past: NDArray[np.float32],
     scratch: NDArray[np.float32],
     scores: NDArray[np.float32],
-    kinds: NDArray[np.uint8],
 ) -> None:
     """End a phase: compare its mean with the same phase of earlier cycles, and keep it; ``cycle`` counts those.
 
@@ -384,6 +383,7 @@ def close_phase(
         mean = state[i, 16] / count if count > 0.0 else math.nan
         state[i, 16] = 0.0
         state[i, 17] = 0.0
+        scores[i] = 0.0
         if count < min_count:
             continue  # only a part of the phase was heard: its mean says little of the whole
         known = 0
@@ -411,11 +411,8 @@ def close_phase(
                 if usual > 0.0:
                     relative = min(max(residual / usual, -100.0), 100.0)
                     state[i, 19] += 0.5 * (relative - state[i, 19])
-                    score = abs(state[i, 19]) / threshold
-                    strange = score >= 1.0
-                    if strange and (kinds[i] == NOTHING or scores[i] < score):
-                        kinds[i] = DRIFT
-                        scores[i] = score
+                    scores[i] = abs(state[i, 19]) / threshold
+                    strange = scores[i] >= 1.0
             # Few of many are kept, so that a slow drift does not become the usual.
             if not strange and (have < MIN_RESIDUALS or (phase + cycle) % KEEP_ONE_OF == 0):
                 past[i, int(state[i, 18]) % past.shape[1]] = residual
