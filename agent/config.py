@@ -286,8 +286,20 @@ def names_of(entry: CatalogEntry) -> tuple[str, ...]:
 
 
 def load_catalog(extra_directories: Iterable[Path] = ()) -> list[CatalogEntry]:
-    """Read every satellite file."""
-    return [read_satellite(path) for path in satellite_files(extra_directories).values()]
+    """Read every satellite file; station and scenario files that lie beside them are passed over."""
+    shipped = shipped_configs() / "satellites"
+    paths = satellite_files(extra_directories).values()
+    return [read_satellite(path) for path in paths if path.parent == shipped or not _is_another_kind(path)]
+
+
+_OTHER_TABLES = re.compile(r"^\s*\[+\s*(station|source|broker|transmitter|sdr|tnc|gateway|fault)\b", re.MULTILINE)
+_NUMBER = re.compile(r"^\s*norad\s*=", re.MULTILINE)
+
+
+def _is_another_kind(path: Path) -> bool:
+    """Say whether a file is a station's or a scenario's by the tables that only those have."""
+    _, text = read_toml(path)
+    return bool(_OTHER_TABLES.search(text)) and not _NUMBER.search(text)
 
 
 # -- the station -------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.__main__ import main
 from agent.commands import check
 from agent.config import read_satellite
 from agent.health.limits import LimitSet
@@ -76,3 +77,29 @@ def test_it_transmits_what_it_receives(folder: Path) -> None:
     built = decoder.encode("beacon", values | {"panel_current_1": 150})
     kept = decoder.packets["beacon"].layout.read(data)
     assert decoder.packets["beacon"].layout.read(built) == kept
+
+
+def test_what_the_page_simulates_is_decoded_with_its_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (scenario,) = blocks("toml title=pass.toml")
+    (folder / "pass.toml").write_text(scenario, encoding="utf-8")
+    (folder / "broken.toml").unlink()
+    for line in blocks("text")[2].strip().splitlines():
+        program, *words = line.removeprefix("$ ").split()
+        assert program == "gsagent"
+        assert main(words) == 0
+    out = capsys.readouterr().out
+    assert out.count("battery_voltage") == 5
+    assert "warning (low)" in out
+    assert "critical (low)" in out
+
+
+def test_a_station_takes_it_from_a_folder_of_its_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.toml").unlink()
+    (folder / "station.toml").write_text(
+        'satellites = ["kestrel-1"]\nsatellite_directories = ["."]\n[station]\nname = "field"\n'
+        "latitude_deg = 36.4\nlongitude_deg = 127.4\n",
+        encoding="utf-8",
+    )
+    assert run_check(capsys, "station.toml")[0] == 0
+    assert main(["satellites", "kestrel-1", "--directory", "."]) == 0
+    assert "panel_power" in capsys.readouterr().out
