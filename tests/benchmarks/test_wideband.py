@@ -1,7 +1,7 @@
 """One dongle, eight satellites: the whole chain from 2.4 MS/s to checked frames, in CPU seconds a second.
 
-Eight transmitters of five modulations, each at its place in the band and on its own Doppler curve, sending frames all
-the time; everything between the samples and the frames is counted, and every frame must come out.
+Eight transmitters of four modulations, each at its place in the band and on its own Doppler curve, sending all
+the time; everything between the samples and the frames is counted, and nearly every frame must come out.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def transmission(number: int, rng: np.random.Generator) -> tuple[Transmitter, np
     options = ax25.Options(scrambler="g3ruh" if scrambler == "g3ruh" else "none")
     frames, bits = set(), [ax25.encode(b"", options, flags_before=round(0.1 * baudrate_bd / 8))]
     per_symbol = 2 if modulation == "qpsk" else 1
-    while sum(map(len, bits)) < (SIGNAL_S - 0.8) * baudrate_bd * per_symbol:
+    while sum(map(len, bits)) < (SIGNAL_S - 1.0) * baudrate_bd * per_symbol:
         frame = air.random_frames(1, rng)[0]
         frames.add(frame)
         bits.append(ax25.encode(frame, options, flags_before=12))
     bits.append(ax25.encode(b"", options, flags_before=8))
-    wave = modulators.modulate(modulation, _continuous(frames, bits, options), baudrate_bd, sent_with)
+    wave = modulators.modulate(modulation, np.concatenate(bits), baudrate_bd, sent_with)
     offset_hz = -1_050_000.0 + 300_000.0 * number
     curve = curve_of(number)
     times_s = np.arange(int(SIGNAL_S * RATE_HZ)) / RATE_HZ
@@ -78,10 +78,6 @@ def transmission(number: int, rng: np.random.Generator) -> tuple[Transmitter, np
         framing=ProtocolChoice(protocol="ax25", options={"scrambler": scrambler}),
     )
     return Transmitter(f"s{number}", None, downlink), signal.astype(np.complex64), frames
-
-
-def _continuous(frames: set[bytes], bits: list[air.Bits], options: ax25.Options) -> air.Bits:
-    return np.concatenate(bits)
 
 
 def curve_range_km(curve: DopplerCurve, times_s: np.ndarray) -> np.ndarray:
@@ -110,8 +106,9 @@ def test_eight_downlinks_of_one_dongle_within_one_core() -> None:
         found, used_s = run(receiver, 0.05 * wideband)
         rows.append(f"| {name} | {used_s / SIGNAL_S:.3f} |")
         print(rows[-1], f"{len(found & expected)} of {len(expected)} frames", flush=True)
+        lost = sorted(slug or "" for slug, _ in expected - found) if wideband is samples else []
         assert used_s < SIGNAL_S
-        assert len(found & expected) >= (0.98 * len(expected) if wideband is samples else 0)
+        assert len(lost) <= 0.02 * len(expected), lost
         assert not found - expected
     write_docs("wideband", "\n".join(rows) + "\n")
 
