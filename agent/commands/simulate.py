@@ -53,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write --seconds of the scenario into a recording instead, as fast as possible:"
         " .wav .cu8 .cs16 .cf32 .sigmf-data (the first SDR), or .kss (the TNCs)",
     )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="other noise and chance than the scenario's own"
+    )
     parser.add_argument("--check", action="store_true", help="only check the scenario")
     parser.add_argument(
         "--judge",
@@ -84,6 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.seconds is not None and not arguments.seconds > 0:
         raise ConfigError("--seconds must be more than 0")
     scenario = load_scenario(arguments.scenario)
+    if arguments.seed is not None:
+        import msgspec
+
+        scenario = scenario._replace(file=msgspec.structs.replace(scenario.file, seed=arguments.seed))
     unknown = set(ports) - {sdr.id for sdr in scenario.file.sdrs}
     if unknown:
         raise ConfigError(
