@@ -426,7 +426,11 @@ class SatelliteExample(Definition, frozen=True):
 
 
 class Satellite(Definition, frozen=True):
-    """One satellite, one file. ``marking`` is the release marking every derived value inherits."""
+    """One satellite, one file. ``marking`` is the release marking every derived value inherits.
+
+    ``candidates`` are catalogue numbers of objects that it may be, as after a launch: which of them is heard is
+    then found by its Doppler.
+    """
 
     name: str
     norad: Annotated[int, Meta(ge=1, le=999_999_999)]
@@ -434,6 +438,7 @@ class Satellite(Definition, frozen=True):
     packets: tuple[Packet, ...] = field(name="packet", default=())
     examples: tuple[SatelliteExample, ...] = field(name="example", default=())
     aliases: tuple[str, ...] = ()
+    candidates: Annotated[tuple[Annotated[int, Meta(ge=1, le=999_999_999)], ...], Meta(max_length=64)] = ()
     cospar: str | None = None
     operator: str = ""
     country: str = ""
@@ -472,6 +477,8 @@ class Broker(Definition, frozen=True):
     ``commands`` lets clients of this broker acknowledge and shelve alarms and ask for history and spectra.
     ``consumers`` acknowledge end to end what they have stored; without any, delivery ends at the broker.
     ``satellites`` and ``records`` leave out everything else of what the archive holds (empty: all of it).
+    ``community`` says whose broker it is, if an ally's: only what is marked ``U`` or names that community behind
+    ``REL`` goes there. Without it the broker is the owner's own.
     """
 
     name: Name = "local"
@@ -488,6 +495,7 @@ class Broker(Definition, frozen=True):
     consumers: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
     satellites: tuple[Name, ...] = ()
     records: tuple[Literal["frame", "report", "alarm", "pass_event"], ...] = ()
+    community: Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]{1,15}$")] | None = None
 
 
 class Archive(Definition, frozen=True):

@@ -221,6 +221,7 @@ class HealthStatus:
     authenticity: Authenticity = "unknown"
     marking: str = "U"
     authenticity_evidence: tuple[str, ...] = ()
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

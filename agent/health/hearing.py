@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 from agent import definitions
 from agent.health.conditions import condition_name
 from agent.health.link import LEVELS, LinkWatch, View
-from agent.health.transmitter.authenticity import AuthenticityWatch, Track, Verdict
+from agent.health.transmitter.authenticity import AuthenticityWatch, Verdict
 from agent.health.transmitter.replay_memory import ReplayMemory
+from agent.health.transmitter.track import Track
 from agent.records import (
     ChannelNoise,
     ConcernLevel,
@@ -169,6 +170,17 @@ class Hearing:
             if link.changed(now_utc_ns):
                 told.append(link.status(now_utc_ns))
         return told
+
+    def set_candidates(self, tracks: Mapping[int, Track]) -> None:
+        """Say where the objects are predicted to be that this satellite may be, by catalogue number."""
+        if self._authenticity.candidates is not None:
+            self._authenticity.candidates.tracks = tracks
+
+    @property
+    def identity(self) -> str | None:
+        """Say in words which of the candidates is heard; ``None`` where there are none, or nothing is known."""
+        candidates = self._authenticity.candidates
+        return None if candidates is None else candidates.words
 
     # -- what follows ----------------------------------------------------------------------------------------
 

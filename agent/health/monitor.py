@@ -20,8 +20,9 @@ from agent.health.conditions import STATION, ConditionBoard, condition_name, con
 from agent.health.hearing import Hearing
 from agent.health.limits import LimitedParameter, LimitSet, PacketLimits, PacketMemory, verdicts
 from agent.health.link import View
-from agent.health.transmitter.authenticity import UNHEARD, Track, Verdict
+from agent.health.transmitter.authenticity import UNHEARD, Verdict
 from agent.health.transmitter.replay_memory import ReplayMemory
+from agent.health.transmitter.track import Track
 from agent.health.trends.behaviour import SatelliteBehaviour
 from agent.records import (
     CONCERN_LEVELS,
@@ -177,6 +178,11 @@ class Monitor:
         """Say where a satellite is predicted to be; ``None`` when there are no elements."""
         if satellite in self._states:
             self._states[satellite].hearing.track = track
+
+    def set_candidates(self, satellite: str, tracks: Mapping[int, Track]) -> None:
+        """Say where the objects are predicted to be that a satellite may be, by catalogue number."""
+        if satellite in self._states:
+            self._states[satellite].hearing.set_candidates(tracks)
 
     def set_in_view(self, satellite: str, in_view: bool | None, now_utc_ns: UtcNs) -> None:
         """Say whether a satellite is above the horizon; ``None`` when that is not known."""
@@ -424,6 +430,7 @@ class Monitor:
             last_report_utc_ns=state.last_report_utc_ns,
             authenticity=state.verdict.authenticity,
             authenticity_evidence=state.verdict.evidence,
+            identity=state.hearing.identity,
             marking=state.satellite.marking,
         )
 

@@ -6,7 +6,7 @@ nothing: whoever asked for a part runs it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,7 @@ class Surroundings:
     follow: Callable[[str, DopplerCurve | None], None]
     describe: Callable[[], dict[str, Any]]
     track: Callable[[str, Track | None], None]
+    candidates: Callable[[str, Mapping[int, Track]], None]
 
 
 def make_feed(config: StationConfig, index: int, options: SourceTable, around: Surroundings) -> Feed:
@@ -154,6 +155,7 @@ def make_pass_watch(
         frames_of=around.frames_of,
         in_view=around.in_view,
         track=around.track,
+        candidates=around.candidates,
         follow=around.follow,
         kept_files=refresh.files if refresh is not None else (),
         mask=HorizonMask(passes.horizon_mask) if passes.horizon_mask else None,

@@ -95,6 +95,7 @@ class PassWatch:
         kept_files: Sequence[Path] = (),
         mask: HorizonMask | None = None,
         track: Callable[[str, Track | None], None] | None = None,
+        candidates: Callable[[str, Mapping[int, Track]], None] | None = None,
     ) -> None:
         self.station = station
         self.sky = Sky()
@@ -113,6 +114,8 @@ class PassWatch:
         self._in_view = in_view
         self._follow = follow
         self._track = track
+        self._candidates = candidates
+        self._candidate_sets: dict[int, MeanElements] = {}
         self._followed: dict[str, DopplerCurve] = {}
         self._looked_around_ns = 0
         self._stamps: dict[Path, int] = {}
@@ -179,6 +182,10 @@ class PassWatch:
             elements = self.sky.elements.get(slug)
             bound = None if elements is None else self.sky.bounds.get(elements.norad)
             self._track(slug, None if elements is None else Track(elements, self.station, bound))
+            wanted = self._satellites[slug].candidates
+            if wanted and self._candidates is not None:
+                known = [self._candidate_sets[number] for number in wanted if number in self._candidate_sets]
+                self._candidates(slug, {one.norad: Track(one, self.station) for one in known})
 
     def _files_changed(self) -> bool:
         stamps = {}
@@ -220,6 +227,7 @@ class PassWatch:
         catalogue = self.sky.catalogue
         for path in self._files:
             sets = self._read_file(path)
+            self._keep_candidates(sets)
             own = ElementSets(tuple(elements for elements in sets if elements.norad in slugs))
             if not own.sets:
                 continue
@@ -240,6 +248,14 @@ class PassWatch:
             nearest = self.sky.catalogue.nearest(norad, now_ns)
             if nearest is not None:
                 self.sky.elements[nearest.name] = nearest
+
+    def _keep_candidates(self, sets: Sequence[MeanElements]) -> None:
+        """Keep the newest set of each object that a satellite may be."""
+        wanted = {number for satellite in self._satellites.values() for number in satellite.candidates}
+        for elements in sets:
+            before = self._candidate_sets.get(elements.norad)
+            if elements.norad in wanted and (before is None or elements.epoch_utc_ns > before.epoch_utc_ns):
+                self._candidate_sets[elements.norad] = elements
 
     def _read_file(self, path: Path) -> tuple[MeanElements, ...]:
         """Read a file that has changed since it was read last."""

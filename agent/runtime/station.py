@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -94,7 +94,7 @@ class Agent:
         self._around = Surroundings(
             self.announcer, self.promises, self._take, self._take_passes, lambda slug: self.flow.frames[slug],
             self._set_in_view, self._follow, self.describe,
-            self._set_track,
+            self._set_track, self._set_candidates,
         )  # fmt: skip
         self.http_port = http_port if http_port is not None else config.file.http_port
         self._http_port = http_port
@@ -322,6 +322,10 @@ class Agent:
         """Tell health where a satellite is predicted to be."""
         self.monitor.set_track(slug, track)
 
+    def _set_candidates(self, slug: str, tracks: Mapping[int, Track]) -> None:
+        """Tell health where the objects are predicted to be that a satellite may be."""
+        self.monitor.set_candidates(slug, tracks)
+
     def _pace_commits(self) -> None:
         """Commit often while a satellite is up, or nobody knows; else wear the card less."""
         archive = self.config.file.archive
@@ -412,7 +416,8 @@ class Agent:
 
     def describe(self) -> dict[str, Any]:
         """Describe the station's whole state; what is not known is ``None``."""
-        return self.condition.whole(self.flow.frames, self.announcer.publishers)
+        whole = self.condition.whole(self.flow.frames, self.announcer.publishers)
+        return {**whole, "tasks": len(asyncio.all_tasks())}
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -247,6 +247,7 @@ def _health(health: HealthStatus) -> Json:
         last_report_ts=_ms(health.last_report_utc_ns),
         authenticity=health.authenticity,
         authenticity_evidence=list(health.authenticity_evidence),
+        identity=health.identity,
         marking=health.marking,
     )
 

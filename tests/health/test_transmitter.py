@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -17,9 +17,10 @@ from agent.health.transmitter.doppler_test import fisher_tail, judge_many, thres
 from agent.health.transmitter.onboard_order import ClockOrder, CountOrder
 from agent.health.transmitter.replay_memory import REMEMBERED_S, ReplayMemory
 from agent.health.transmitter.two_signals import two_carriers
-from agent.records import Alarm, Frame, HealthStatus, PacketRecord, ParameterReport, Record
+from agent.orbit.track import Track
+from agent.records import Alarm, Frame, HealthStatus, PacketRecord, ParameterReport, PassEvent, Record
 from firmware_protocols.interface import LinkFrame, Packet
-from tests.health.passes import CARRIER_HZ, Sky, sky
+from tests.health.passes import CARRIER_HZ, ELEMENTS, STATION, Sky, sky
 from tests.reference.doppler import judge_window
 
 S = 1_000_000_000
@@ -298,3 +299,49 @@ def test_a_source_whose_times_are_not_those_of_reception_is_not_judged() -> None
     monitor.untimed_sources = {"rtl"}
     monitor.observe_frame(replace(frame(scene.start_ns - 600 * S), source="rtl"))
     assert not [one for one in monitor.tick(scene.start_ns - 599 * S) if isinstance(one, Alarm)]
+
+
+def test_a_satellite_that_may_be_several_objects_is_identified_while_it_passes() -> None:
+    scene, monitor = sky(), Monitor({"sat": satellite(candidates=[1, 2, 3])})
+    late = {
+        number: Track(replace(ELEMENTS, norad=number, mean_anomaly_deg=degrees), STATION)
+        for number, degrees in ((1, 0.0), (2, 1.0), (3, -1.5))
+    }
+    monitor.set_track("sat", late[2])
+    monitor.set_candidates("sat", late)
+    told: list[Record] = []
+    for at_ns, hz in heard(scene, 90):
+        told += monitor.observe_frame(frame(at_ns, hz))
+        told += monitor.tick(at_ns + S // 2)
+    (*_, status) = (one for one in told if isinstance(one, HealthStatus))
+    assert status.identity == "object 1 with probability 1.00"
+    assert status.authenticity == "physically_consistent"
+    assert not [one for one in told if isinstance(one, Alarm)]
+
+
+def test_three_passes_without_a_frame_make_a_satellite_overdue_until_it_is_heard() -> None:
+    monitor, now = Monitor({"sat": satellite()}), 1_790_000_000 * S
+
+    def one_pass(highest_deg: float, frames: int = 0) -> list[Alarm]:
+        nonlocal now
+        told: list[Record] = []
+        events: tuple[tuple[Literal["aos", "tca", "los"], float], ...] = (
+            ("aos", 0.0), ("tca", highest_deg), ("los", 0.0),
+        )  # fmt: skip
+        for what, elevation_deg in events:
+            now += 300 * S
+            monitor.observe_pass_event(PassEvent("sat", 1, what, now, elevation_deg, 180.0, frames))
+            told += monitor.tick(now + S)
+        return [one for one in told if isinstance(one, Alarm)]
+
+    monitor.set_hears("sat", True, now)
+    assert one_pass(50.0) == one_pass(4.0) == one_pass(60.0) == []
+    monitor.set_hears("sat", False, now)
+    assert one_pass(70.0) == []
+    monitor.set_hears("sat", True, now)
+    monitor.tick(now)
+    (alarm,) = one_pass(30.0)
+    assert (alarm.parameter, alarm.state, alarm.limit) == ("overdue", "triggered", "no AOS in 3 predicted passes")
+    monitor.observe_frame(frame(now))
+    (over,) = (one for one in monitor.tick(now + S) if isinstance(one, Alarm))
+    assert (over.parameter, over.state) == ("overdue", "returned_to_normal")

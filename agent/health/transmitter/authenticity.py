@@ -18,16 +18,18 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent import definitions
 from agent.errors import AgentError
+from agent.health.transmitter.candidates import CandidateWatch
 from agent.health.transmitter.doppler_test import TIME_ERROR_S, DopplerVerdict, judge
 from agent.health.transmitter.onboard_order import ClockOrder, CountOrder
 from agent.health.transmitter.replay_memory import ReplayMemory
+from agent.health.transmitter.track import Track
 from agent.health.transmitter.two_signals import two_carriers
 from agent.records import Authenticity, ConcernLevel, Frame, PacketRecord, ParameterReport, UtcNs
 
@@ -67,22 +69,6 @@ MODULI: Final[Mapping[str, int]] = {
     "ccsds_aos": 1 << 24,
 }
 """How far the protocols count. Source: CCSDS 133.0-B-2 §4.1.3.4, 132.0-B-3 §4.1.2.6, 732.0-B-4 §4.1.2.4."""
-
-
-class Track(Protocol):
-    """Where the satellite is predicted to be, as ``agent.orbit.track`` says it."""
-
-    def uncertainty_s(self, at_utc_ns: UtcNs) -> float:
-        """Return by how much it may be early or late."""
-        ...
-
-    def elevation_deg(self, times_utc_ns: NDArray[np.int64]) -> Floats:
-        """Return its elevation."""
-        ...
-
-    def doppler(self, times_utc_ns: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """Return the shift in parts of the carrier, and its change a second."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +118,8 @@ class AuthenticityWatch:
     def __init__(self, slug: str, satellite: definitions.Satellite, memory: ReplayMemory) -> None:
         self._slug = slug
         self._memory = memory
+        self.candidates = CandidateWatch() if satellite.candidates else None
+        """Whom the signal may come from, where the file names several objects."""
         self._carriers = {one.name: _Carrier(one.frequency_hz, one.baudrate_bd) for one in satellite.downlinks}
         self._beacons = {packet.name for packet in satellite.packets if packet.expected_every_s is not None}
         self._epochs = {packet.name: _epoch_utc_ns(packet) for packet in satellite.packets}
@@ -157,7 +145,7 @@ class AuthenticityWatch:
             self._unknown, track = "elements too old to judge by", None
         elif track is None:
             self._unknown = "no elements to judge by"
-        if track is not None:
+        if track is not None and self.candidates is None:
             self._look_below_horizon(now_utc_ns, track)
         carrier = self._carriers.get(frame.downlink)
         if carrier is None or frame.frequency_offset_hz is None or frame.doppler_corrected_hz is None:
@@ -170,6 +158,11 @@ class AuthenticityWatch:
             return
         carrier.times_utc_ns.append(middle_ns)
         carrier.carriers_hz.append(frame.frequency_offset_hz + frame.doppler_corrected_hz)
+        if self.candidates is not None:
+            times, measured = carrier.window(middle_ns - LONGEST_NS)
+            self.candidates.weigh(times, measured, carrier.frequency_hz)
+            track = self.candidates.chosen
+            self._unknown = self.candidates.words or "which of the candidates is not known yet"
         if track is not None:
             self._look_at_doppler(carrier, track, now_utc_ns)
 
