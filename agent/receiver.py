@@ -16,14 +16,14 @@ from agent import dsp
 from agent.definitions import Downlink as Downlink_
 from agent.definitions import ProtocolChoice
 from agent.downlink import Downlink, FrameReader, Transmitter, make_frame
-from agent.dsp.channelizer import Channelizer
-from agent.dsp.noise_floor import NoiseLog, TakenNoise
-from agent.orbit.doppler import DopplerCurve
 from agent.records import AudioBlock, Block, Frame, IqBlock, OctetBlock, Record, UtcNs
 from firmware_protocols import interface
 from firmware_protocols.interface import Gap, LinkFrame
 
 if TYPE_CHECKING:
+    from agent.dsp.channelizer import Channelizer
+    from agent.dsp.noise_floor import NoiseLog, TakenNoise
+    from agent.orbit.doppler import DopplerCurve
     from agent.stages import Watcher
 
 NOBODY = Transmitter(
@@ -248,7 +248,7 @@ class Receiver:
             new = [item for item in self.transmitters if _chain_of(kept, item) is None]
             self._downlinks = kept + self._audio_chains(new, sample_rate_hz)
         else:
-            channelizer = other._channelizer or Channelizer(sample_rate_hz)
+            channelizer = other._channelizer or _channelizer(sample_rate_hz)
             self._channels = {number: chain for number, chain in before.items() if chain in kept}
             for number in before.keys() - self._channels.keys():
                 channelizer.remove(number)
@@ -332,7 +332,7 @@ class Receiver:
             self._downlinks = self._audio_chains(self.transmitters, sample_rate_hz)
             return
         self._channels = {}
-        self._listen(Channelizer(sample_rate_hz), self.transmitters, sample_rate_hz, center_hz)
+        self._listen(_channelizer(sample_rate_hz), self.transmitters, sample_rate_hz, center_hz)
 
     def _listen(
         self,
@@ -376,7 +376,11 @@ class Receiver:
             if chain.transmitter.slug is not None and self.measures_noise:
                 offset_hz = one.frequency_hz - center_hz if center_hz else 0.0
                 channels[chain.transmitter.slug, one.name] = (offset_hz, min(width_hz, sample_rate_hz))
-        return NoiseLog(sample_rate_hz, channels) if channels else None
+        if not channels:
+            return None
+        from agent.dsp.noise_floor import NoiseLog
+
+        return NoiseLog(sample_rate_hz, channels)
 
     def take_noise(self) -> list[TakenNoise]:
         """Take the noise of each downlink's channel measured since last time; may be asked while ``feed`` runs."""
@@ -402,6 +406,13 @@ class Receiver:
             name = transmitter.downlink.name
             self._unheard[f"{transmitter.slug}/{name}" if transmitter.slug else name] = str(exc)
             return None
+
+
+def _channelizer(sample_rate_hz: float) -> Channelizer:
+    # Loaded here: what only decodes octets or audio needs no Numba, or not this kernel.
+    from agent.dsp.channelizer import Channelizer
+
+    return Channelizer(sample_rate_hz)
 
 
 def _reader_of(readers: Iterable[FrameReader], transmitter: Transmitter) -> FrameReader | None:
