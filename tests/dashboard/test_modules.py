@@ -172,3 +172,24 @@ async def test_most_urgent_alarm_stands_first() -> None:
         """
     )
     assert found == ["warning 2", "warning 1", "watch 3", "critical 9"]
+
+
+async def test_an_outlook_lists_forecasts_then_anomalies_and_the_clock_in_a_sentence() -> None:
+    found = await run(
+        """
+        const { lines, clockText } = await load("tiles/satellite/outlook");
+        const outlook = {
+          forecasts: ["v reaches 6.5 V in about 41 min"], forecast_parameters: ["v"], forecast_levels: ["critical"],
+          forecast_earliest_s: [2310], forecast_latest_s: [2630],
+          anomaly_parameters: ["i"], anomaly_kinds: ["stuck"], anomaly_scores: [1.31], anomaly_since_ts: [0],
+        };
+        const valid = { state: "valid", offset_s: -2.81, accuracy_s: 0.6, drift_ppm: 11.5 };
+        return [lines(outlook).map(line => [line.level, line.text, line.detail]), lines({}),
+                clockText(undefined, 0), clockText(valid, 0)];
+        """
+    )
+    assert found[0] == [
+        ["critical", "v reaches 6.5 V in about 41 min", "between 39 and 44 min"],
+        ["unknown", "i: stuck", "score 1.31 (1 is the threshold), since 00:00:00 UTC"],
+    ]
+    assert found[1:] == [[], "", "On-board clock: 2.81 s ± 0.60 s against the station, 11.5 ppm"]

@@ -74,7 +74,7 @@ class Satellite {
     /** Values of links in time: SNR and frequency offset, as a packet would have them. */
     this.linkHistory = new History();
     this.dopplerHistory = new History();
-    this._by = { link: new Map(), health: new Map(), orbit: new Map(), downlink: new Map() };
+    this._by = Object.fromEntries(["link", "health", "orbit", "downlink", "outlook", "clock"].map((kind) => [kind, new Map()]));
   }
 
   get name() {
@@ -93,6 +93,11 @@ class Satellite {
   /** The health of the newest report, by the station that received it. */
   get health() {
     return freshest(this._by.health, "last_report_ts");
+  }
+
+  /** What health says of it beside the limits, newest: `outlook` (forecasts, anomalies) or `clock` (on board). */
+  newest(what) {
+    return freshest(this._by[what], "ts");
   }
 
   /** Where it stands, newest. */
@@ -296,7 +301,9 @@ export class Store {
         if (which) return (entry) => setOrDelete(satellite._by.downlink, `${station.name}/${which}`, entry, 64);
         return (entry) => this._takeLink(station, satellite, entry);
       case "health":
-        return (entry) => setOrDelete(satellite._by.health, station.name, entry, MAX_STATIONS);
+      case "outlook":
+      case "clock":
+        return (entry) => setOrDelete(satellite._by[what], station.name, entry, MAX_STATIONS);
       case "orbit":
         return (entry, receivedMs, retained) => {
           this._takeOrbit(station, satellite, entry);
