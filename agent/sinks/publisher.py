@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import random
 import secrets
@@ -24,6 +25,7 @@ import aiomqtt
 from agent.definitions import Broker
 from agent.errors import ConfigError, SinkUnavailable
 from agent.records import HealthStatus, LinkStatus, LookAngles
+from agent.security.release import may_go
 from agent.sinks import payloads
 from agent.sinks.archive import Archive
 from agent.sinks.archived import ArchivedRecord
@@ -114,14 +116,26 @@ class Publisher:
 
     def set_message(self, message: Message) -> None:
         """Have a message of ``payloads`` published as its topic's newest value."""
+        if not self._may_go(message):
+            return
         self._state.set(message)
         self._dirtied.set()
 
     def send(self, message: Message) -> None:
         """Publish a message that is worth nothing later; without a connection it is forgotten."""
-        if self.connected:
+        if self.connected and self._may_go(message):
             self._passing.append(message)
             self._passing_by.set()
+
+    def _may_go(self, message: Message) -> bool:
+        """Say whether a message's marking lets it go to the community whose broker this is."""
+        if self.broker.community is None:
+            return True
+        try:
+            payload = json.loads(message.payload)
+        except ValueError:
+            return False
+        return isinstance(payload, dict) and may_go(payload.get("marking"), self.broker.community)
 
     def publish_state(self, record: StateRecord | OutlookRecord) -> None:
         """Have a record that is state published as its topics' newest value."""
@@ -134,7 +148,7 @@ class Publisher:
             self.set_message(outlook_message(record))
 
     def continue_from(self, other: Publisher) -> None:
-        """Take over the state that another publisher was told, but of satellites that are not for this broker."""
+        """Take over the state that another publisher was told, but what is not for this broker."""
         for message in other._state.messages():
             slug = message.topic.split("/")[1] if message.topic.startswith("sat/") else ""
             if not self.broker.satellites or not slug or slug in self.broker.satellites:

@@ -17,6 +17,7 @@ import aiomqtt
 
 from agent.definitions import Broker
 from agent.errors import SinkUnavailable
+from agent.security.release import may_go
 from agent.sinks import payloads
 from agent.sinks.archive import Archive
 from agent.sinks.archived import Archivable, ArchivedRecord, kind_of
@@ -61,8 +62,10 @@ class RecordStream:
     def wants(self, record: Archivable) -> bool:
         """Whether a record is for this destination."""
         broker = self._broker
-        return (not broker.satellites or record.satellite in broker.satellites) and (
-            not broker.records or kind_of(record) in broker.records
+        return (
+            (not broker.satellites or record.satellite in broker.satellites)
+            and (not broker.records or kind_of(record) in broker.records)
+            and may_go(record.marking, broker.community)
         )
 
     def begin(self) -> None:

@@ -20,6 +20,7 @@ from tests.sinks.listening import broker, listening, needs_mosquitto, retained, 
 from tests.sinks.proxy import Link
 from tests.sinks.samples import ALARM, PASS_EVENT, RECEIVED_UTC_NS, REPORT, frame
 
+MARKINGS = ("U", "S REL USA", "S REL ROK", "S REL USA, ROK", "S")
 KINDS = [pytest.param("mosquitto", marks=needs_mosquitto), "amqtt"]
 
 
@@ -185,6 +186,27 @@ async def test_a_filter_leaves_records_out_and_prev_still_shows_every_gap(port: 
         assert [(told["seq"], told["prev"]) for told in heard.on("gs/here/sat/link/frame")] == [(1, 0), (5, 1)]
         assert not heard.on("gs/here/sat/link/tm/beacon")
         assert not heard.on("gs/here/sat/other/frame")
+
+
+async def test_an_allys_broker_gets_what_is_released_to_it_and_prev_shows_the_rest(
+    port: int, archive: Archive
+) -> None:
+    unit = publisher(archive, port, community="ROK")
+    unit.publish_state(HealthStatus("link", RECEIVED_UTC_NS, "watch", (), marking="S REL ROK USA"))
+    unit.publish_state(HealthStatus("theirs", RECEIVED_UTC_NS, "watch", (), marking="S REL USA"))
+    unit.set_state("forgotten", b'{"secret":1}')
+    marked = [dataclasses.replace(frame(n + 1), marking=marking) for n, marking in enumerate(MARKINGS)]
+    async with listening(port) as heard, running(unit.run()):
+        await archive.write([*marked, dataclasses.replace(REPORT, marking="S REL USA")])
+        await heard.until(lambda heard: len(heard.seqs()) == 3)
+        await until_delivered(archive, 6)
+        assert [(told["seq"], told["prev"]) for told in heard.on("gs/here/sat/link/frame")] == [
+            (1, 0),
+            (3, 1),
+            (4, 3),
+        ]
+        assert not heard.on("gs/here/sat/link/tm/beacon")
+        assert set(await retained(port)) == {"gs/here/status", "gs/here/sat/link/health"}
 
 
 async def test_a_broker_that_comes_back_gets_birth_state_and_everything_since(archive: Archive) -> None:
