@@ -113,7 +113,9 @@ class Air:
             return
         times_s = (np.arange(begin, end) + first_sample) / sample_rate_hz - burst.begin_s
         envelope = burst.waveform.at(times_s * (1 + burst.clock_ppm * 1e-6))
-        turns = offset_hz * times_s + 0.5 * burst.drift_hz_s * times_s**2
+        # The phase is the carrier's own: what the tuner has turned until the burst began is taken off.
+        tuned = math.fmod(view.center_frequency_hz * burst.begin_s, 1.0)
+        turns = offset_hz * times_s + 0.5 * burst.drift_hz_s * times_s**2 - tuned
         power = 10 ** (burst.ebn0_db / 10) * burst.waveform.baudrate_bd * self.noise_per_hz
         carrier = np.exp(1j * (2 * np.pi * np.remainder(turns, 1.0) + burst.phase_rad))
         samples[begin:end] += (math.sqrt(power) * envelope * carrier).astype(np.complex64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.simulator.air import Burst
 from agent.simulator.carrier import Carrier
@@ -20,19 +21,43 @@ def make_burst(
     transmission: Transmission, frame: bytes, begin_s: float, motion: Carrier, chance: np.random.Generator
 ) -> Burst:
     """Make the burst that carries ``frame`` from ``begin_s`` on, its carrier shifted by the satellite's motion."""
-    table, downlink = transmission.table, transmission.downlink
-    bits = channel_bits(downlink.framing.protocol, downlink.framing.options, frame)
-    options = transmit_options(downlink.modulation, downlink.modulation_options, table.modulation_options)
-    waveform = modulate(downlink.modulation, bits, downlink.baudrate_bd, options)
+    framing = transmission.downlink.framing
+    bits = channel_bits(framing.protocol, framing.options, frame)
+    phase_rad = chance.uniform(0, 2 * math.pi)
+    return carried(transmission, modulated(transmission, bits), begin_s, motion, phase_rad, chance)
+
+
+def modulated(transmission: Transmission, bits: NDArray[np.uint8]) -> Waveform:
+    """Return the transmitter's signal of channel bits."""
+    downlink = transmission.downlink
+    options = transmit_options(
+        downlink.modulation, downlink.modulation_options, transmission.table.modulation_options
+    )
+    return modulate(downlink.modulation, bits, downlink.baudrate_bd, options)
+
+
+def carried(
+    transmission: Transmission,
+    waveform: Waveform,
+    begin_s: float,
+    motion: Carrier,
+    phase_rad: float,
+    chance: np.random.Generator,
+) -> Burst:
+    """Put a waveform on the transmitter's carrier as it arrives: oscillator, motion, path and antenna."""
+    table = transmission.table
     turn = 2 * math.pi * begin_s / table.doppler_period_s
+    oscillator_hz = table.frequency_offset_hz + table.oscillator_drift_hz_s * begin_s
     return Burst(
         worn(waveform, table, begin_s, chance),
         begin_s,
-        downlink.frequency_hz + motion.shift_hz + table.frequency_offset_hz + table.doppler_hz * math.cos(turn),
-        table.ebn0_db,
-        drift_hz_s=motion.drift_hz_s - table.doppler_hz * math.sin(turn) * 2 * math.pi / table.doppler_period_s,
+        transmission.downlink.frequency_hz + motion.shift_hz + oscillator_hz + table.doppler_hz * math.cos(turn),
+        table.ebn0_db + motion.level_db,
+        drift_hz_s=motion.drift_hz_s
+        + table.oscillator_drift_hz_s
+        - table.doppler_hz * math.sin(turn) * 2 * math.pi / table.doppler_period_s,
         clock_ppm=table.clock_ppm,
-        phase_rad=chance.uniform(0, 2 * math.pi),
+        phase_rad=phase_rad,
     )
 
 

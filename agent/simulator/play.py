@@ -26,6 +26,7 @@ from agent.orbit.omm import to_message
 from agent.simulator.air import Air
 from agent.simulator.bursts import make_burst
 from agent.simulator.carrier import Carrier
+from agent.simulator.continuous import ContinuousSignal
 from agent.simulator.faults import KINDS, Fault, needs_agent
 from agent.simulator.gateway import PlayedGateway
 from agent.simulator.impostors import Impostor, Sent, Turn
@@ -305,6 +306,8 @@ class Playing:
 
     async def _transmit(self, transmission: Transmission) -> None:
         table = transmission.table
+        if table.continuous:
+            await self._transmit_continuously(transmission)
         number = max(0, math.ceil((self.played_s() + LEAD_S - table.first_s) / table.every_s))
         while True:
             due_s = table.first_s + number * table.every_s
@@ -315,6 +318,22 @@ class Playing:
                 await self.until(due_s - LEAD_S)
                 self._on_the_air(transmission, due_s)
             number += 1
+
+    async def _transmit_continuously(self, transmission: Transmission) -> None:
+        begin_s = max(transmission.table.first_s, self.played_s() + LEAD_S)
+        signal = ContinuousSignal(transmission, self.scene_s(begin_s), self._wear)
+        while True:
+            due_s = signal.next_s - self._play_began_s
+            await self.until(due_s - 2 * LEAD_S)
+            motion = motion_of(transmission, self._sky, self._utc_ns(due_s))
+            sent = None if motion is None else self._in_its_place(transmission, due_s, motion)
+            if sent is None:
+                signal.silence(signal.next_s + 1.0)
+                continue
+            burst = signal.send(sent.frame, sent.carrier)
+            if burst is not None:
+                for air in self._airs.values():
+                    air.transmit(burst)
 
     def _on_the_line(self, transmission: Transmission, due_s: float) -> None:
         sent = self._in_its_place(transmission, due_s, Carrier(0.0, 0.0))

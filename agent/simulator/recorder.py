@@ -21,6 +21,7 @@ from agent.errors import AgentError, ConfigError
 from agent.records import UtcNs
 from agent.simulator.air import Air, View
 from agent.simulator.bursts import make_burst
+from agent.simulator.continuous import ContinuousSignal
 from agent.simulator.faults.radio import jammer_of
 from agent.simulator.scenario import Scenario, Sdr, Transmission
 from agent.simulator.sky import make_sky, motion_of
@@ -58,6 +59,8 @@ def record(scenario: Scenario, path: Path, seconds: float, begin_utc_ns: UtcNs) 
 
 def due_times(transmission: Transmission, seconds: float) -> Iterator[float]:
     """Give the times at which a transmitter begins to send."""
+    if transmission.table.continuous:
+        return
     number = 0
     while (due_s := transmission.table.first_s + number * transmission.table.every_s) < seconds:
         yield due_s
@@ -95,6 +98,9 @@ def _record_samples(scenario: Scenario, path: Path, seconds: float, begin_utc_ns
     on_the_air = [item for item in scenario.transmissions if item.through == "air"]
     due = [due_times(item, seconds) for item in on_the_air]
     following = [next(times, None) for times in due]
+    signals = [
+        (item, ContinuousSignal(item, item.table.first_s, chance)) for item in on_the_air if item.table.continuous
+    ]
     transmitted: Counter[str] = Counter()
     place = scenario.file.station
     sky = make_sky(scenario, place, begin_utc_ns) if place is not None else None
@@ -114,6 +120,18 @@ def _record_samples(scenario: Scenario, path: Path, seconds: float, begin_utc_ns
                     frame = transmission.model.frame(due_s, utc_ns)
                     air.transmit(make_burst(transmission, frame, due_s, motion, chance))
                     transmitted[transmission.label] += 1
+            for transmission, signal in signals:
+                while signal.next_s < end_s:
+                    utc_ns = begin_utc_ns + round(signal.next_s * 1e9)
+                    motion = motion_of(transmission, sky, utc_ns)
+                    if motion is None:
+                        signal.silence(signal.next_s + 1.0)
+                        continue
+                    frame = transmission.model.frame(signal.next_s, utc_ns)
+                    piece = signal.send(frame, motion)
+                    if piece is not None:
+                        air.transmit(piece)
+                        transmitted[transmission.label] += 1
             write(air.render(view, first, min(count, total - first), chance))
             air.forget_before(first / sdr.sample_rate_hz)
     return transmitted

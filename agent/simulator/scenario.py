@@ -57,15 +57,17 @@ class Transmitter(Definition, frozen=True, kw_only=True):
     """One downlink of one satellite, on the air (every SDR hears it), or through a ``tnc`` or ``gateway``.
 
     ``modulation_options`` are the modulator's (``agent.simulator.modulators``), beside those of the satellite's
-    file. ``frequency_offset_hz`` is what oscillator and orbit make of the carrier; it swings by ``doppler_hz`` in
-    ``doppler_period_s``. ``linewidth_hz`` is the oscillator's phase noise. A tumbling satellite fades by
-    ``fading_db`` and comes back within ``fading_period_s``.
+    file. A ``continuous`` one sends frame behind frame from ``first_s`` on, and ``every_s`` says nothing of it.
+    ``frequency_offset_hz`` is what oscillator and orbit make of the carrier; it drifts by
+    ``oscillator_drift_hz_s``, and swings by ``doppler_hz`` in ``doppler_period_s``. ``linewidth_hz`` is the
+    oscillator's phase noise. A tumbling satellite fades by ``fading_db`` and comes back within
+    ``fading_period_s``.
     """
 
     satellite: str
     downlink: str
     packet: str
-    every_s: Annotated[float, Meta(ge=0.05, le=86_400)]
+    every_s: Annotated[float, Meta(ge=0.05, le=86_400)] = 10.0
     first_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.5
     tnc: Name | None = None
     gateway: Name | None = None
@@ -74,6 +76,8 @@ class Transmitter(Definition, frozen=True, kw_only=True):
     doppler_hz: Annotated[float, Meta(ge=0, le=200_000)] = 0.0
     doppler_period_s: Positive = 600.0
     clock_ppm: Annotated[float, Meta(ge=-50_000, le=50_000)] = 0.0
+    oscillator_drift_hz_s: Annotated[float, Meta(ge=-1000, le=1000)] = 0.0
+    continuous: bool = False
     linewidth_hz: Annotated[float, Meta(ge=0, le=1e5)] = 0.0
     fading_db: Annotated[float, Meta(ge=0, le=60)] = 0.0
     fading_period_s: Positive = 20.0
@@ -88,7 +92,8 @@ class Place(Definition, frozen=True, kw_only=True):
     Satellites in ``elements`` (TLE or OMM files) move by them; a simulated satellite without a set gets a circular
     orbit that is over the station ``overhead_after_s`` after the beginning. All are silent below the horizon, and
     their carriers shift as their motion makes them. ``geostationary`` gives the longitude of those that stand
-    still. Real satellites without a set are heard always.
+    still. Real satellites without a set are heard always. With ``reference_range_km`` each Eb/N0 is that at this
+    range, and the path's length weakens or strengthens it as the satellite moves.
     """
 
     latitude_deg: Annotated[float, Meta(ge=-90, le=90)]
@@ -96,6 +101,7 @@ class Place(Definition, frozen=True, kw_only=True):
     altitude_m: Annotated[float, Meta(ge=-500, le=9000)] = 0.0
     elements: tuple[str, ...] = ()
     overhead_after_s: Annotated[float, Meta(ge=0, le=86_400)] = 210.0
+    reference_range_km: Positive | None = None
     geostationary: dict[str, Annotated[float, Meta(ge=-180, le=360)]] = field(default_factory=dict)
 
 
@@ -228,9 +234,15 @@ def _transmission(
     model = SatelliteModel(
         satellite, downlink, table.packet, table.curves, spacecraft=table.spacecraft, where=where, seed=seed
     )
+    if (table.tnc is not None or table.gateway is not None) and table.continuous:
+        raise ConfigError(
+            "frames on a line come one by one", where=f"{where}.continuous", mend="say every_s instead"
+        )
     if table.tnc is not None or table.gateway is not None:
         _check_line(table, file, where)
         return Transmission(table, slug, downlink, model, satellite)
+    if table.continuous and downlink.modulation == "afsk":
+        raise ConfigError("audio tones are sent in bursts", where=f"{where}.continuous", mend="say every_s instead")
     if not file.sdrs:
         raise ConfigError("nobody hears it", where=where, mend="add an [[sdr]], or name a tnc or gateway")
     try:

@@ -6,6 +6,7 @@ satellite without one is heard always and shifted never.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -33,12 +34,15 @@ class _Window(NamedTuple):
 
 
 class Sky:
-    """A station's sky. ``elements`` are by satellite file name."""
+    """A station's sky. ``elements`` are by satellite file name; levels are stated for ``reference_range_km``."""
 
-    def __init__(self, station: Station, elements: Mapping[str, MeanElements]) -> None:
+    def __init__(
+        self, station: Station, elements: Mapping[str, MeanElements], *, reference_range_km: float | None = None
+    ) -> None:
         self.station = station
         self.elements = dict(elements)
         self._windows: dict[str, _Window] = {}
+        self._reference_range_km = reference_range_km
 
     def carrier(self, slug: str, frequency_hz: float, at_utc_ns: UtcNs) -> Carrier | None:
         """Say how a satellite's carrier is received, or ``None`` when the satellite is below the horizon."""
@@ -50,7 +54,12 @@ class Sky:
         if window.curve is None:
             return None
         now_hz = window.curve.shift_hz(frequency_hz, at_utc_ns)
-        return Carrier(now_hz, window.curve.shift_hz(frequency_hz, at_utc_ns + NS_PER_S) - now_hz)
+        drift_hz_s = window.curve.shift_hz(frequency_hz, at_utc_ns + NS_PER_S) - now_hz
+        return Carrier(now_hz, drift_hz_s, self._level_db(window.curve.range_km(at_utc_ns)))
+
+    def _level_db(self, range_km: float) -> float:
+        """Return what the path's length makes of a signal, beside the range for which its level was stated."""
+        return 0.0 if self._reference_range_km is None else 20 * math.log10(self._reference_range_km / range_km)
 
     def _window(self, elements: MeanElements, at_utc_ns: UtcNs) -> _Window:
         end_utc_ns = at_utc_ns + SEARCH_NS
@@ -95,7 +104,7 @@ def make_sky(scenario: Scenario, place: Place, begin_utc_ns: UtcNs) -> Sky:
             elements[transmission.slug] = elements_over(
                 station, over_utc_ns, name=satellite.name, norad=satellite.norad
             )
-    sky = Sky(station, elements)
+    sky = Sky(station, elements, reference_range_km=place.reference_range_km)
     # The first look at each satellite loads kernels and searches a day of passes: better now than on the air.
     for transmission in scenario.transmissions:
         sky.carrier(transmission.slug, transmission.downlink.frequency_hz, begin_utc_ns)
