@@ -61,8 +61,7 @@ async def test_raw_frames_go_only_to_who_asked() -> None:
 
 async def test_a_port_that_is_taken_is_said_to_be() -> None:
     async with PlayedGateway(gateway("kiss_tcp")) as first:
-        with pytest.raises(
-.*any free port"
-        ):
+        refused = rf"gateway gw cannot listen on 127\.0\.0\.1:{first.port}: .*any free port"
+        with pytest.raises(AgentError, match=refused):
             async with PlayedGateway(gateway("kiss_tcp", port=first.port)):
                 pass
