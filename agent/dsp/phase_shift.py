@@ -109,6 +109,7 @@ class PskChain:
         is_real: bool,
         bits: Callable[[], tuple[BitMaker, ...]],
         halves: int = 1,
+        first_stream: int = 0,
         start_utc_ns: int = 0,
     ) -> None:
         """Set what is known.
@@ -132,7 +133,7 @@ class PskChain:
         self._branches = [_Branch(*hypothesis, order, bits()) for hypothesis in _HYPOTHESES]
         bit_rate_hz = baudrate_bd * order / 2
         self._blocks = [
-            Blocks(stream, bit_rate_hz, start_utc_ns)
+            Blocks(first_stream + stream, bit_rate_hz, start_utc_ns)
             for stream in range(sum(len(b.makers) for b in self._branches))
         ]
         self._bits_a_position = bit_rate_hz / self._fast_hz
@@ -185,8 +186,16 @@ class PskChain:
         )
 
 
-def usual_carrier_hz(baudrate_bd: float, signal: Signal, sample_rate_hz: float) -> float:
-    """Tell where a carrier is in audio by convention: 1500 Hz when slow, a quarter of the sample rate when fast."""
+def usual_carriers_hz(baudrate_bd: float, signal: Signal, sample_rate_hz: float) -> tuple[float, ...]:
+    """Tell where a carrier is in audio by convention: 1500 Hz when slow, a quarter of the sample rate when fast.
+
+    Between the two it may be either, the lower one no lower than the signal's lower sideband needs.
+    """
     if signal == "iq":
-        return 0.0
-    return 1500.0 if baudrate_bd * (1 + _ROLLOFF) / 2 < 1500.0 else sample_rate_hz / 4
+        return (0.0,)
+    half_width_hz = 0.5 * baudrate_bd * (1 + _ROLLOFF)
+    if half_width_hz < 1500.0:
+        return (1500.0,)
+    if half_width_hz < 3400.0 and 4.0 * half_width_hz < sample_rate_hz / 2:
+        return (1.25 * half_width_hz, sample_rate_hz / 4)
+    return (sample_rate_hz / 4,)

@@ -16,10 +16,12 @@ from collections.abc import Callable
 import msgspec
 
 from agent.dsp import LOWEST_SAMPLES_PER_SYMBOL
-from agent.dsp.phase_shift import BitMaker, Manchester, Plain, Products, PskChain, usual_carrier_hz
+from agent.dsp.phase_shift import BitMaker, Manchester, Plain, Products, PskChain, usual_carriers_hz
 from agent.dsp.presence import Presence
-from agent.dsp.sampling import Chain, Intake, Look, Signal, Streaming
+from agent.dsp.sampling import Chain, Intake, Look, Several, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
+
+_MOST_STREAMS = 4  # of one chain: two hypotheses, two ways to pair half symbols
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,31 +51,39 @@ class Demodulator:
 
     def __init__(self, baudrate_bd: float, options: Options, signal: Signal, sample_rate_hz: float) -> None:
         """Raise ``ValueError`` naming the option that does not fit the sample rate."""
-        carrier_hz = options.carrier_hz
+        carriers_hz: tuple[float, ...] = (options.carrier_hz or 0.0,)
         keyed_bd = baudrate_bd * (2.0 if options.manchester else 1.0)
         if keyed_bd * LOWEST_SAMPLES_PER_SYMBOL > sample_rate_hz:
             raise ValueError(
                 f"manchester: {sample_rate_hz:g} Hz is less than twice the {keyed_bd:g} half symbols a second"
             )
-        if carrier_hz is None:
-            carrier_hz = usual_carrier_hz(keyed_bd, signal, sample_rate_hz)
-        elif abs(carrier_hz) >= sample_rate_hz / 2:
-            raise ValueError(f"carrier_hz: {carrier_hz:g} Hz is not within half the sample rate")
+        if options.carrier_hz is None:
+            carriers_hz = usual_carriers_hz(keyed_bd, signal, sample_rate_hz)
+        elif abs(options.carrier_hz) >= sample_rate_hz / 2:
+            raise ValueError(f"carrier_hz: {options.carrier_hz:g} Hz is not within half the sample rate")
 
         def begin(start_utc_ns: int) -> Chain:
-            return PskChain(
-                baudrate_bd,
-                sample_rate_hz,
-                order=2,
-                carrier_hz=carrier_hz,
-                search_hz=options.search_hz if options.search_hz is not None else keyed_bd,
-                is_real=signal == "audio",
-                bits=_bits(options),
-                halves=2 if options.manchester else 1,
-                start_utc_ns=start_utc_ns,
+            chains = tuple(
+                PskChain(
+                    baudrate_bd,
+                    sample_rate_hz,
+                    order=2,
+                    carrier_hz=carrier_hz,
+                    search_hz=options.search_hz if options.search_hz is not None else keyed_bd,
+                    is_real=signal == "audio",
+                    bits=_bits(options),
+                    halves=2 if options.manchester else 1,
+                    first_stream=_MOST_STREAMS * number,
+                    start_utc_ns=start_utc_ns,
+                )
+                for number, carrier_hz in enumerate(carriers_hz)
             )
+            return chains[0] if len(chains) == 1 else Several(chains)
 
-        present = Presence(keyed_bd, sample_rate_hz, channel_bandwidth_hz(baudrate_bd, options), carrier_hz)
+        width_hz = channel_bandwidth_hz(baudrate_bd, options)
+        present = None
+        if len(carriers_hz) == 1:
+            present = Presence(keyed_bd, sample_rate_hz, width_hz, carriers_hz[0])
         self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin, present)
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:

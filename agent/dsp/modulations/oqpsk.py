@@ -14,7 +14,7 @@ from __future__ import annotations
 import msgspec
 
 from agent.dsp.offset_phase_shift import OffsetPskChain
-from agent.dsp.phase_shift import usual_carrier_hz
+from agent.dsp.phase_shift import usual_carriers_hz
 from agent.dsp.presence import Presence
 from agent.dsp.sampling import Chain, Intake, Look, Several, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
@@ -51,7 +51,7 @@ class Demodulator:
         """Raise ``ValueError`` naming the option that does not fit the sample rate."""
         carrier_hz = options.carrier_hz
         if carrier_hz is None:
-            carrier_hz = usual_carrier_hz(baudrate_bd, signal, sample_rate_hz)
+            carrier_hz = usual_carriers_hz(baudrate_bd, signal, sample_rate_hz)[-1]
         elif abs(carrier_hz) >= sample_rate_hz / 2:
             raise ValueError(f"carrier_hz: {carrier_hz:g} Hz is not within half the sample rate")
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from agent.dsp.phase_shift import BitMaker, PskChain, Symbols, usual_carrier_hz
+from agent.dsp.phase_shift import BitMaker, PskChain, Symbols, usual_carriers_hz
 from agent.dsp.presence import Presence
 from agent.dsp.sampling import Chain, Intake, Look, Planar, Signal, Streaming
 from agent.records import AudioBlock, IqBlock, SymbolBlock
@@ -61,7 +61,7 @@ class Demodulator:
         """Raise ``ValueError`` naming the option that does not fit the sample rate."""
         carrier_hz = options.carrier_hz
         if carrier_hz is None:
-            carrier_hz = usual_carrier_hz(baudrate_bd, signal, sample_rate_hz)
+            carrier_hz = usual_carriers_hz(baudrate_bd, signal, sample_rate_hz)[-1]
         elif abs(carrier_hz) >= sample_rate_hz / 2:
             raise ValueError(f"carrier_hz: {carrier_hz:g} Hz is not within half the sample rate")
         senses = (False, True) if options.swapped is None else (options.swapped,)
