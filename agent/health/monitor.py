@@ -438,7 +438,8 @@ class Monitor:
         """List the packets that should have come by now: only where the satellite is known to be in view."""
         if state.deaf_since_utc_ns is not None:
             return state.stale
-        always = state.satellite.orbit == "geo" or state.satellite.simulated
+        # A simulated satellite flies nowhere, unless there are elements that say where.
+        always = state.satellite.orbit == "geo" or (state.satellite.simulated and state.in_view is None)
         stale = set() if not always and state.in_view is False else set(state.stale)
         for packet in state.satellite.packets:
             last_utc_ns = state.last_by_packet.get(packet.name)

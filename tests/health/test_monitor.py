@@ -78,6 +78,16 @@ def test_a_satellite_below_the_horizon_is_out_of_contact_and_not_stale() -> None
     assert health(monitor.tick(2101 * S))[0].stale_packets == ()
 
 
+def test_a_simulated_satellite_is_always_in_view_unless_its_elements_say_where_it_is() -> None:
+    nowhere, flying = Monitor({"sat": satellite(simulated=True)}), Monitor({"sat": satellite(simulated=True)})
+    flying.set_in_view("sat", True, 90 * S)
+    for monitor in (nowhere, flying):
+        monitor.observe(report(100 * S))
+    flying.set_in_view("sat", False, 105 * S)
+    assert health(nowhere.tick(1000 * S))[0].stale_packets == ("p",)
+    assert health(flying.tick(1000 * S)) == []
+
+
 def test_without_knowing_where_a_satellite_is_its_silence_says_nothing() -> None:
     monitor = Monitor({"sat": satellite()})
     monitor.observe(report(100 * S))
