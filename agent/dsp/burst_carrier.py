@@ -29,11 +29,14 @@ LONGEST_S, MOST_SYMBOLS, FEWEST_SYMBOLS = 0.3, 2048, 64
 POWERS: Final[Mapping[str, int]] = {"bpsk": 2, "qpsk": 4, "pm": 1}
 FSK_DEVIATIONS: Final = (0.25, 0.3, 0.35, 0.2, 0.4, 0.5)
 """In parts of the baud rate, where the satellite's file does not say it."""
+REFINEMENTS: Final = (0.02, 0.01, 0.005, 0.0025, 0.00125)
 SHIFTS: Final = tuple(step / 4.0 for step in range(-6, 7))
 """Timing errors in symbols that are tried."""
 COHERENT, LINE = 0.08, 0.02
 """Least part of the power that is in the line, for it to be one: data taken out by symbols, or by a power."""
 AS_GOOD = 0.8
+LEARN_FROM: Final = 32
+"""So many frames tell the deviation of a transmitter."""
 
 
 class SymbolMemory:
@@ -76,6 +79,7 @@ class BurstCarrier:
         self._deviations = (told_hz / baudrate_bd,) if told and told_hz is not None else FSK_DEVIATIONS
         self.measures = modulation == "fsk" or self._power is not None
         self._best: tuple[float, float, float] | None = None
+        self._learnt = 0
         self._blocks: deque[IqBlock] = deque()
         self._held = 0
 
@@ -132,24 +136,36 @@ class BurstCarrier:
     def _without_data(
         self, samples: NDArray[np.complex64], positions: NDArray[np.float64], symbols: NDArray[np.int8]
     ) -> float | None:
-        """Turn back the phase that the symbols have made; what fitted the last frame is tried first."""
+        """Turn back the phase that the symbols have made.
+
+        A deviation that is not quite right turns every surplus of ones into an offset, and one frame alone cannot
+        tell the two well apart: the deviation is learnt from many.
+        """
         sums = np.concatenate(([0.0], np.cumsum(symbols, dtype=np.float64)))
-        if self._best is not None:
+        if self._best is not None and self._learnt >= LEARN_FROM:
             shift, deviation, share = self._best
             found, now = self._tried(samples, positions, sums, shift, deviation)
             if now > AS_GOOD * share:
                 return found
-        best = (0.0, 0.0, 0.0, 0.0)
-        for deviation in self._deviations:
+        deviations = self._deviations if self._best is None else (self._best[1],)
+        best = (0.0, 0.0, 0.0)
+        for deviation in deviations:
             for shift in SHIFTS:
-                found, share = self._tried(samples, positions, sums, shift, deviation)
+                _, share = self._tried(samples, positions, sums, shift, deviation)
                 if share > best[0]:
-                    best = share, found, shift, deviation
-        share, found, shift, deviation = best
+                    best = share, shift, deviation
+        for step in REFINEMENTS:
+            for changed in (best[2] - step, best[2] + step):
+                _, share = self._tried(samples, positions, sums, best[1], changed)
+                if share > best[0]:
+                    best = share, best[1], changed
+        share, shift, deviation = best
         if share < COHERENT:
             return None
-        self._best = shift, deviation, share
-        return found
+        self._learnt = min(self._learnt + 1, LEARN_FROM)
+        before = deviation if self._best is None else self._best[1]
+        self._best = shift, before + (deviation - before) / self._learnt, share
+        return self._tried(samples, positions, sums, shift, self._best[1])[0]
 
     def _tried(
         self,
@@ -164,12 +180,15 @@ class BurstCarrier:
 
     def _line(self, signal: NDArray[np.complexfloating[Any, Any]]) -> tuple[float, float]:
         """Return where the strongest line is in Hz, and its part of the whole power."""
-        count = 1 << max(8, (2 * len(signal) - 1).bit_length())
+        count = 1 << max(8, (4 * len(signal) - 1).bit_length())
         spectrum = np.abs(np.fft.fft(signal, count)) ** 2
         at = int(np.argmax(spectrum))
         left, middle, right = (float(spectrum[(at + d) % count]) for d in (-1, 0, 1))
         bend = left - 2.0 * middle + right
-        place = at + (0.5 * (left - right) / bend if bend < 0.0 else 0.0)
+        place, top = float(at), middle
+        if bend < 0.0:
+            place += 0.5 * (left - right) / bend
+            top -= 0.125 * (left - right) ** 2 / bend
         cycles = place / count
         whole = float(np.sum(np.abs(signal) ** 2)) * len(signal)
-        return (cycles - round(cycles)) * self._rate_hz, middle / max(whole, 1e-30)
+        return (cycles - round(cycles)) * self._rate_hz, top / max(whole, 1e-30)
