@@ -349,13 +349,16 @@ def load_station_config(name: str | Path) -> StationConfig:
     tables, text = read_toml(path)
     file = convert(tables, StationFile, path=path, text=text)
     config = StationConfig(path, text, file, {})
+    brokers = tuple(_with_files_of(config, broker) for broker in file.brokers)
+    config = config._replace(file=msgspec.structs.replace(file, brokers=brokers))
     directories = [config.resolve(directory) for directory in file.satellite_directories]
     for index, directory in enumerate(directories):
         if not directory.is_dir():
             raise ConfigError(f"{directory} is no folder", where=config.place(f"satellite_directories[{index}]"))
     for index, wanted in enumerate(file.satellites):
         try:
-            entry = find_satellite(wanted, directories)
+            named = str(config.resolve(wanted)) if wanted.endswith(".toml") else wanted
+            entry = find_satellite(named, directories)
         except ConfigError as exc:
             if exc.where:
                 raise
@@ -363,6 +366,17 @@ def load_station_config(name: str | Path) -> StationConfig:
         config.satellites[entry.slug] = entry.satellite
     _check_names(config)
     return config
+
+
+def _with_files_of(config: StationConfig, broker: definitions.Broker) -> definitions.Broker:
+    """Let the paths of a broker's table begin at the station file's folder, as all others do."""
+    tls = broker.tls
+    if tls is not None:
+        named = {name: getattr(tls, name) for name in tls.__struct_fields__}
+        found = {name: str(config.resolve(value)) for name, value in named.items() if value is not None}
+        tls = msgspec.structs.replace(tls, **found)
+    password_file = None if broker.password_file is None else str(config.resolve(broker.password_file))
+    return msgspec.structs.replace(broker, tls=tls, password_file=password_file)
 
 
 def _check_names(config: StationConfig) -> None:

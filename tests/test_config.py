@@ -166,3 +166,35 @@ def test_a_wrong_satyaml_file_is_refused_with_its_place(
     file.write_text(SATYAML.replace(*change), encoding="utf-8")
     with pytest.raises(ConfigError, match=expected):
         config.read_satyaml(file)
+
+
+def test_every_path_in_a_station_file_begins_at_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mysat.toml").write_text('name = "MYSAT"\nnorad = 99001\n', encoding="utf-8")
+    file = tmp_path / "station.toml"
+    file.write_text(
+        """\
+satellites = ["own/mysat.toml"]
+
+[station]
+name = "test"
+latitude_deg = 0
+longitude_deg = 0
+
+[[broker]]
+password_file = "secrets/password"
+
+[broker.tls]
+ca_file = "secrets/ca.pem"
+key_file = "/etc/gsagent/key.pem"
+""",
+        encoding="utf-8",
+    )
+    station = config.load_station_config(file)
+    assert list(station.satellites) == ["mysat"]
+    (broker,) = station.file.brokers
+    assert broker.password_file == str(tmp_path / "secrets" / "password")
+    assert broker.tls is not None
+    assert broker.tls.ca_file == str(tmp_path / "secrets" / "ca.pem")
+    assert broker.tls.key_file == "/etc/gsagent/key.pem"
+    assert broker.tls.certificate_file is None
