@@ -30,6 +30,7 @@ from agent.simulator.continuous import ContinuousSignal
 from agent.simulator.faults import KINDS, Fault, needs_agent
 from agent.simulator.gateway import PlayedGateway
 from agent.simulator.impostors import Impostor, Sent, Turn
+from agent.simulator.neighbours import Neighbour, neighbours_burst
 from agent.simulator.rtl_tcp_server import FrontEnd, RtlTcpServer
 from agent.simulator.satellite_model import SatelliteModel
 from agent.simulator.scenario import Scenario, Sdr, Transmission
@@ -158,6 +159,8 @@ class Playing:
                 async with asyncio.TaskGroup() as group:
                     for transmission in self.scenario.transmissions:
                         group.create_task(self._transmit(transmission), name=transmission.label)
+                    for neighbour in self.scenario.file.neighbours:
+                        group.create_task(self._neighbour(neighbour), name="neighbour")
                     for fault in self.faults_to_play():
                         group.create_task(self._break(fault), name=fault.kind)
                     group.create_task(self._sweep_the_air(), name="air")
@@ -318,6 +321,15 @@ class Playing:
                 await self.until(due_s - LEAD_S)
                 self._on_the_air(transmission, due_s)
             number += 1
+
+    async def _neighbour(self, neighbour: Neighbour) -> None:
+        due_s = max(neighbour.first_s, self.played_s() + LEAD_S)
+        while True:
+            await self.until(due_s - LEAD_S)
+            burst = neighbours_burst(neighbour, self.scene_s(due_s), self._wear)
+            for air in self._airs.values():
+                air.transmit(burst)
+            due_s += max(neighbour.every_s, neighbour.burst_s)
 
     async def _transmit_continuously(self, transmission: Transmission) -> None:
         begin_s = max(transmission.table.first_s, self.played_s() + LEAD_S)

@@ -23,6 +23,7 @@ from agent.simulator.air import Air, View
 from agent.simulator.bursts import make_burst
 from agent.simulator.continuous import ContinuousSignal
 from agent.simulator.faults.radio import jammer_of
+from agent.simulator.neighbours import neighbours_burst
 from agent.simulator.scenario import Scenario, Sdr, Transmission
 from agent.simulator.sky import make_sky, motion_of
 from agent.telemetry.onboard_time import format_utc
@@ -101,6 +102,7 @@ def _record_samples(scenario: Scenario, path: Path, seconds: float, begin_utc_ns
     signals = [
         (item, ContinuousSignal(item, item.table.first_s, chance)) for item in on_the_air if item.table.continuous
     ]
+    neighbours_due_s = [neighbour.first_s for neighbour in scenario.file.neighbours]
     transmitted: Counter[str] = Counter()
     place = scenario.file.station
     sky = make_sky(scenario, place, begin_utc_ns) if place is not None else None
@@ -120,6 +122,10 @@ def _record_samples(scenario: Scenario, path: Path, seconds: float, begin_utc_ns
                     frame = transmission.model.frame(due_s, utc_ns)
                     air.transmit(make_burst(transmission, frame, due_s, motion, chance))
                     transmitted[transmission.label] += 1
+            for index, neighbour in enumerate(scenario.file.neighbours):
+                while neighbours_due_s[index] < end_s:
+                    air.transmit(neighbours_burst(neighbour, neighbours_due_s[index], chance))
+                    neighbours_due_s[index] += max(neighbour.every_s, neighbour.burst_s)
             for transmission, signal in signals:
                 while signal.next_s < end_s:
                     utc_ns = begin_utc_ns + round(signal.next_s * 1e9)

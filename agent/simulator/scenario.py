@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 from msgspec import Meta, field
 
 from agent.config import convert, load_satellite, place_in_file, read_toml, shipped_configs
@@ -19,6 +20,7 @@ from agent.simulator.fault import AlarmName
 from agent.simulator.faults import Fault, check_faults
 from agent.simulator.gateway import Gateway
 from agent.simulator.modulators import UnknownModulator, convert_options, transmit_options
+from agent.simulator.neighbours import Neighbour, neighbours_burst
 from agent.simulator.satellite_model import CHECK_UTC_NS, CannotTransmit, Curve, SatelliteModel, channel_bits
 from agent.simulator.spacecraft import Spacecraft
 from firmware_protocols import interface
@@ -116,6 +118,7 @@ class ScenarioFile(Definition, frozen=True, kw_only=True):
     sdrs: tuple[Sdr, ...] = field(name="sdr", default=())
     tncs: tuple[Tnc, ...] = field(name="tnc", default=())
     gateways: tuple[Gateway, ...] = field(name="gateway", default=())
+    neighbours: tuple[Neighbour, ...] = field(name="neighbour", default=())
     transmitters: tuple[Transmitter, ...] = field(name="transmitter", default=())
     faults: tuple[Fault, ...] = field(name="fault", default=())
     station: Place | None = None
@@ -194,6 +197,11 @@ def load_scenario(name: str) -> Scenario:
                 raise ConfigError(exc.what, where=f"{where}.satellite", mend=exc.mend) from exc
         slug, satellite = satellites[table.satellite]
         transmissions.append(_transmission(table, slug, satellite, file, where, seed=file.seed + index))
+    for index, neighbour in enumerate(file.neighbours):
+        try:
+            neighbours_burst(neighbour, 0.0, np.random.Generator(np.random.SFC64(0)))
+        except (UnknownModulator, ValueError) as exc:
+            raise ConfigError(str(exc), where=place(f"neighbour[{index}]")) from exc
     there = {id_: kind for kind, id_ in hardware}
     there |= {item.slug: "satellite" for item in transmissions if item.slug not in there}
     check_faults(file.faults, there, place)

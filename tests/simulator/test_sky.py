@@ -6,6 +6,7 @@ import pytest
 
 from agent.orbit.look import look_angles
 from agent.records import Station
+from agent.simulator.carrier import Carrier
 from agent.simulator.overhead import elements_over
 from agent.simulator.sky import NS_PER_S, Sky
 
@@ -40,4 +41,4 @@ def test_its_carrier_falls_through_the_pass_as_the_look_angles_say(sky: Sky) -> 
 
 
 def test_a_satellite_without_elements_is_heard_always_and_not_shifted(sky: Sky) -> None:
-    assert sky.carrier("other", FREQUENCY_HZ, OVER_UTC_NS) == (0.0, 0.0)
+    assert sky.carrier("other", FREQUENCY_HZ, OVER_UTC_NS) == Carrier(0.0, 0.0)
