@@ -210,7 +210,10 @@ class ParameterHealth:
 
 @dataclass(frozen=True, slots=True)
 class HealthStatus:
-    """The health of one satellite: what is out of limits, what is stale, and whom it may be believed to be."""
+    """The health of one satellite: what is out of limits, what is stale, and whom it may be believed to be.
+
+    ``order`` counts them as they are made: one that had to wait for a commit is older than one that had not.
+    """
 
     satellite: str
     as_of_utc_ns: UtcNs
@@ -222,6 +225,7 @@ class HealthStatus:
     marking: str = "U"
     authenticity_evidence: tuple[str, ...] = ()
     identity: str | None = None
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)

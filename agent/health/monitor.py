@@ -96,6 +96,7 @@ class Monitor:
         self._alarms = AlarmBook()
         self._conditions = ConditionBoard(self._alarms)
         self._dropped: list[Alarm] = []
+        self._made = 0
         if any(state.satellite.packets for state in self._states.values()):
             # Loaded now, not with the first report: that would hold everything up in the middle of a pass.
             importlib.import_module("agent.health.kernels")
@@ -317,6 +318,7 @@ class Monitor:
             if slug in other._states and other._states[slug].satellite == state.satellite
         }
         self._states.update((slug, other._states[slug]) for slug in same)
+        self._made = other._made
         self.replay_memory, self.untimed_sources = other.replay_memory, other.untimed_sources
         for slug, state in self._states.items():
             if slug not in same:
@@ -414,6 +416,7 @@ class Monitor:
         return records
 
     def _health(self, state: _SatelliteState, now_utc_ns: UtcNs) -> HealthStatus:
+        self._made += 1
         parameters: tuple[ParameterHealth, ...] = ()
         for name, packet in state.packets.items():
             stale = name in state.stale
@@ -431,6 +434,7 @@ class Monitor:
             authenticity=state.verdict.authenticity,
             authenticity_evidence=state.verdict.evidence,
             identity=state.hearing.identity,
+            order=self._made,
             marking=state.satellite.marking,
         )
 

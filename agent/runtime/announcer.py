@@ -33,6 +33,7 @@ class Announcer:
 
     def __init__(self) -> None:
         self.publishers: list[Publisher] = []
+        self._newest_health: dict[str, int] = {}
 
     def state(self, *messages: payloads.Message) -> None:
         """Have messages published as their topics' newest values."""
@@ -43,6 +44,10 @@ class Announcer:
     def live(self, records: Sequence[Record]) -> None:
         """Publish those records that are state."""
         for record in records:
+            if isinstance(record, HealthStatus):
+                if record.order < self._newest_health.get(record.satellite, 0):
+                    continue
+                self._newest_health[record.satellite] = record.order
             if isinstance(
                 record, HealthStatus | LinkStatus | LookAngles | TrendStatus | Outlook | ClockCorrelation
             ):
