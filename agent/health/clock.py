@@ -26,7 +26,7 @@ MAX_SPACING_S = 90.0
 DRIFT_AFTER_S = 60.0
 """Over less than this a drift is no more than the clock's resolution."""
 MAX_DRIFT = 1e-2
-SURE_DRIFT = 1e-4
+SURE_DRIFT = 1e-5
 NS_PER_S = 1_000_000_000
 
 

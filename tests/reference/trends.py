@@ -1,4 +1,4 @@
-"""Windows and trends written plainly: the slow twin of ``fold``, ``fit`` and ``unroll`` of health's trends.
+"""Windows, trends and anomalies written plainly: the slow twin of the kernels of health's trends.
 
 From the definition of weighted least squares and what the room says of its bins, not from the kernels.
 """
@@ -6,6 +6,7 @@ From the definition of weighted least squares and what the room says of its bins
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass, field
 
 
@@ -68,3 +69,104 @@ class Counter:
                 self.falls += 1
         self.last = value
         return value + self.added
+
+
+class Unusual:
+    """How unusual each sample of one parameter is: the slow twin of ``watch``, from what docs/health.md says.
+
+    ``feed`` returns the kind ("" for nothing) of a sample that came ``dt_s`` after the one before.
+    """
+
+    def __init__(self, threshold: float = 8.0) -> None:
+        self.threshold = threshold
+        self.last: float | None = None
+        self.level = self.trend = self.scale = self.usual_peak = self.quantum = 0.0
+        self.since_restart = 0
+        self.run, self.longest_run, self.changes = 1, 0.0, 0
+        self.outliers: list[float] = []
+        self.last_excursion = 0.0
+        self.residuals: list[float] = []
+        self.count = 0
+        self.noise_blocks: list[float] = []
+        self.strange_blocks = 0
+
+    def feed(self, x: float, dt_s: float, restart: bool = False) -> str:
+        if restart or self.last is None:
+            self.last, self.level, self.trend = x, x, 0.0
+            self.since_restart, self.run, self.outliers = 1, 1, []
+            return ""
+        self.since_restart += 1
+        kind = self._run(x - self.last)
+        self.last = x
+        expected = self.level + self.trend * dt_s
+        residual = x - expected
+        scale = max(self.scale, 0.6 * self.quantum, 1e-9 * abs(expected))
+        known = len(self.residuals) >= 24
+        judged = known and self.since_restart > 10 and self.quantum > 0
+        if judged and abs(residual) > max(self.threshold * scale, 1.5 * self.usual_peak):
+            return self._outlier(x, expected, residual)
+        if self.outliers:
+            self._excursion_over(abs(self.outliers[-1]))
+        return self._follow(residual, expected, scale, known, dt_s) or kind
+
+    def _run(self, step: float) -> str:
+        if step == 0:
+            self.run += 1
+            return "stuck" if self.changes >= 20 and self.run >= max(16, 4 * self.longest_run) else ""
+        self.longest_run = max(self.longest_run, min(self.run, 4 * max(self.longest_run, 4)))
+        self.run = 1
+        self.changes += 1
+        self.quantum = min(self.quantum or math.inf, abs(step))
+        return ""
+
+    def _outlier(self, x: float, expected: float, residual: float) -> str:
+        if self.outliers and self.outliers[-1] * residual < 0:
+            self.outliers = []
+        self.outliers.append(residual)
+        self.level = expected
+        if len(self.outliers) < 4:
+            return "spike"
+        self.level, self.trend, self.since_restart = x, 0.0, 1
+        self._excursion_over(abs(residual))
+        return "step"
+
+    def _excursion_over(self, size: float) -> None:
+        if 0.5 * size < self.last_excursion < 2 * size:
+            self.usual_peak = max(self.usual_peak, size)
+        self.last_excursion = size
+        self.outliers = []
+
+    def _follow(self, residual: float, expected: float, scale: float, known: bool, dt_s: float) -> str:
+        k = self.since_restart
+        if k <= 10:
+            # A line through all samples since the restart: the gains of an expanding-memory filter of first degree.
+            self.level = expected + max(0.4, 2 * (2 * k - 1) / (k * (k + 1))) * residual
+            self.trend += max(0.05, 6 / (k * (k + 1))) * residual / dt_s
+            return ""
+        bounded = max(-4 * scale, min(4 * scale, residual)) if known and scale > 0 else residual
+        self.level = expected + 0.4 * (residual if abs(residual) > 8 * scale else bounded)
+        self.trend += 0.05 * bounded / dt_s
+        self.usual_peak = max(0.5 ** (dt_s / 43_200) * self.usual_peak, abs(residual))
+        self.residuals = [*self.residuals, abs(residual)][-64:]
+        self.count += 1
+        if self.count % 8 == 0 or len(self.residuals) <= 8:
+            self.scale = 1.4826 * statistics.median(self.residuals)
+        return self._noise() if self.count % 32 == 0 else ""
+
+    def _noise(self) -> str:
+        assert self.last is not None
+        least = max(0.3 * self.quantum, 1e-12 * abs(self.last) + 1e-300)
+        noise = math.log(max(statistics.median(self.residuals[-32:]), least))
+        told = ""
+        strange = False
+        if len(self.noise_blocks) >= 8 and self.quantum > 0:
+            usual = statistics.median(self.noise_blocks)
+            spread = 1.4826 * statistics.median(abs(one - usual) for one in self.noise_blocks)
+            strange = abs(noise - usual) >= max(math.log(3), 7 * spread)
+            if strange and noise > usual:
+                self.strange_blocks += 1
+                told = "noise"
+        if not strange or self.strange_blocks >= 4:
+            self.strange_blocks = self.strange_blocks if strange else 0
+            self.noise_blocks = [*self.noise_blocks, noise][-32:]
+        return told

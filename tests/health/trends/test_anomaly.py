@@ -14,6 +14,7 @@ from agent.definitions import Packet
 from agent.health.trends import anomaly
 from agent.health.trends.anomaly import HOLD_NS, KINDS, AnomalyWatch
 from agent.health.trends.windows import NumericParameters
+from tests.reference.trends import Unusual
 
 S = 1_000_000_000
 START = 1_790_000_000
@@ -159,3 +160,29 @@ def test_memory_is_bounded() -> None:
     arrays = [one for one in vars(watched).values() if isinstance(one, np.ndarray)]
     assert sum(one.nbytes for one in arrays) < 4096
     assert len(watched._laps) == anomaly.PHASES
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_kernel_and_slow_twin_say_the_same_of_every_sample(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    count = 1500
+    values = 3 * np.sin(np.arange(count) / 90.0) + random.normal(0, 0.1, count)
+    for at in random.integers(100, count, 6):
+        match random.integers(4):
+            case 0:
+                values[at] += random.normal(0, 5)
+            case 1:
+                values[at:] += random.normal(0, 5)
+            case 2:
+                values[at : at + 100] = values[at]
+            case 3:
+                values[at : at + 200] += random.normal(0, 1.5, len(values[at : at + 200]))
+    if seed % 3 == 0:
+        values = np.round(values * 8) / 8
+    watched, twin = watching(), Unusual()
+    at_s = float(START)
+    for value in values.tolist():
+        dt_s = float(random.choice([1.0, 2.0]))
+        at_s += dt_s
+        watched.feed(np.array([value]), round(at_s * S), None)
+        assert (KINDS[watched.kinds[0]] or "") == twin.feed(value, dt_s)
