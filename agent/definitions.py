@@ -160,7 +160,10 @@ Calibration: TypeAlias = Polynomial | Spline | Enumeration | Expression | Time
 
 
 class ContextCalibration(Definition, frozen=True):
-    """A calibration that holds while its condition does; ``when`` tests raw values of earlier parameters."""
+    """A calibration that holds while its condition does; ``when`` tests raw values of earlier parameters.
+
+    In it ``raw`` is the parameter's own raw value: several such contexts make a piecewise calibration.
+    """
 
     when: When
     calibration: Calibration | None = None

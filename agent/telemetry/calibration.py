@@ -12,6 +12,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeAlias
 
 from agent import definitions
@@ -224,10 +225,12 @@ def invert(
     calibrator: Calibrator | None,
     value: object,
     bounds: tuple[int, int] | None,
+    others: Mapping[str, object] = MappingProxyType({}),
 ) -> RawValue:
     """Return the raw value whose engineering value is nearest to ``value``; raises ``NoInverse``.
 
-    ``bounds`` are the lowest and highest an integer raw value can be, ``None`` for one that is a real number.
+    ``others`` are the engineering values of earlier parameters, that an expression may need. ``bounds`` are the
+    lowest and highest an integer raw value can be, ``None`` for one that is a real number.
     A calibration is taken to rise or fall throughout that range; where it does not, the value found must still
     lead back to ``value``, or there is no inverse.
     """
@@ -267,7 +270,7 @@ def invert(
         return onboard_time.utc_ns_to_ticks(onboard_time.parse_utc(value), epoch_utc_ns, definition.ticks_per_s)
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise NoInverse(f"{value!r} is no number")
-    return _search(calibrator, float(value), *bounds) if bounds else _invert_real(definition, value)
+    return _search(calibrator, float(value), *bounds, others) if bounds else _invert_real(definition, value)
 
 
 def _invert_real(definition: definitions.Calibration, value: float) -> float:
@@ -282,14 +285,14 @@ def _invert_real(definition: definitions.Calibration, value: float) -> float:
     raise NoInverse(f"{definition.__struct_config__.tag} has no inverse at {value}")
 
 
-def _search(calibrator: Calibrator, value: float, lowest: int, highest: int) -> int:
+def _search(calibrator: Calibrator, value: float, lowest: int, highest: int, others: Mapping[str, object]) -> int:
     """Bisect an integer range for the raw value that comes nearest."""
     if calibrator.points:
         lowest = max(lowest, math.ceil(calibrator.points[0]))
         highest = min(highest, math.floor(calibrator.points[-1]))
 
     def at(raw: int) -> float:
-        result = calibrator.forward(raw, {})
+        result = calibrator.forward(raw, others)
         return float(result) if isinstance(result, int | float) else math.nan
 
     low, high = lowest, highest

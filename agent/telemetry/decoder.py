@@ -7,8 +7,10 @@ does not fit is a ``DecodeError`` with the reason it is counted under; a definit
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -29,6 +31,9 @@ from agent.telemetry.units import check_unit
 from firmware_protocols.interface import Packet
 
 Convert: TypeAlias = Callable[[RawValue, Mapping[str, object]], EngineeringValue]
+
+OWN_RAW = "raw"
+"""In the ``when`` of a context: the parameter's own raw value, which makes a calibration piecewise."""
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -139,7 +144,7 @@ class PacketDecoder:
             meaning = self._meanings[id(field)]
             convert = meaning.convert
             for when, calibrator in meaning.contexts:
-                if all(name in raws and satisfies(raws[name], test) for name, test in when.items()):
+                if _holds(when, raws, raw):
                     convert = None if calibrator is None else calibrator.forward
                     break
             value = raw if convert is None else convert(raw, engineering)
@@ -176,11 +181,14 @@ class PacketDecoder:
         """
         fields = {name: field for name, field in self.layout.fields if "*" not in name}
         raws: dict[str, RawValue] = {}
-        for name, value in values.items():
+        order = {name: place for place, (name, _) in enumerate(self.layout.fields)}
+        earlier: dict[str, object] = {}
+        for name, value in sorted(values.items(), key=lambda item: order.get(item[0], len(order))):
             field = fields.get(name) or self._repeated(name)
             if field is None:
                 raise ConfigError(f"no parameter is called {name!r}", where=self.where)
-            raws[name] = self._raw(name, field, value)
+            raws[name] = self._raw(name, field, value, raws, earlier)
+            earlier[name] = value
         data = self.layout.build(raws)
         for mark in self.marks:
             data = mark.put_into(data)
@@ -194,12 +202,51 @@ class PacketDecoder:
         }
         return next((field for known, field in self.layout.fields if known in pattern), None)
 
-    def _raw(self, name: str, field: Field, value: EngineeringValue) -> RawValue:
-        meaning = self._meanings[id(field)]
+    def _raw(
+        self,
+        name: str,
+        field: Field,
+        value: EngineeringValue,
+        raws: Mapping[str, RawValue],
+        earlier: Mapping[str, object],
+    ) -> RawValue:
+        """Return the raw value, by the calibration that holds beside the raw values given so far (else zero)."""
+        meaning, bounds = self._meanings[id(field)], field.type.bounds
+        contexts = zip(field.parameter.contexts, meaning.contexts, strict=True)
+        zeros: dict[str, object] = {}
+        if field.parameter.contexts:
+            zeros = {known: other.type.zero for known, other in self.layout.fields}
         try:
-            return invert(field.parameter.calibration, meaning.calibrator, value, field.type.bounds)
+            for context, (when, calibrator) in contexts:
+                others = {known: test for known, test in when.items() if known != OWN_RAW}
+                if not _holds(others, {**zeros, **raws}, None):
+                    continue
+                if OWN_RAW not in when:
+                    return invert(context.calibration, calibrator, value, bounds, earlier)
+                with suppress(NoInverse):
+                    raw = invert(context.calibration, calibrator, value, _narrowed(bounds, when[OWN_RAW]), earlier)
+                    if satisfies(raw, when[OWN_RAW]):
+                        return raw
+            return invert(field.parameter.calibration, meaning.calibrator, value, bounds, earlier)
         except NoInverse as exc:
             raise ConfigError(f"{name} cannot be {value!r}: {exc}", where=field.where) from exc
+
+
+def _holds(when: definitions.When, raws: Mapping[str, object], own: object) -> bool:
+    """Say whether a context holds: its tests of earlier raw values, and of the parameter's ``own``."""
+    return all(
+        satisfies(own, test) if name == OWN_RAW else name in raws and satisfies(raws[name], test)
+        for name, test in when.items()
+    )
+
+
+def _narrowed(bounds: tuple[int, int] | None, test: definitions.Test) -> tuple[int, int] | None:
+    """Return the part of the bounds of a raw value that passes a test between two numbers."""
+    if bounds is None or not isinstance(test, definitions.Between):
+        return bounds
+    lowest = bounds[0] if test.min is None else max(bounds[0], math.ceil(test.min))
+    highest = bounds[1] if test.max is None else min(bounds[1], math.floor(test.max))
+    return (lowest, highest) if lowest <= highest else bounds
 
 
 def _layout(packet: definitions.Packet, where: str) -> Layout | TextLayout | NamedLayout:
@@ -232,7 +279,7 @@ def _meaning(field: Field, known: list[str]) -> _Meaning:
     for index, context in enumerate(parameter.contexts):
         where = f"{field.where}.context[{index}]"
         for name in context.when:
-            if name not in known:
+            if name not in known and name != OWN_RAW:
                 raise ConfigError(f"{name!r} is no earlier parameter", where=f"{where}.when")
         if context.calibration is None:
             contexts.append((context.when, None))

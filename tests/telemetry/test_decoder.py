@@ -99,6 +99,38 @@ def test_values_may_depend_on_earlier_ones() -> None:
     assert decode(one, "00 0a 02") == {"range": 0, "current": 1.0, "scaled": 2.0, "power": 5.0}
     assert decode(one, "01 0a 02") == {"range": 1, "current": 0.01, "scaled": 0.02, "power": 0.05}
     assert decode(one, "02 0a 02") == {"range": 2, "current": 10, "scaled": 20, "power": 50}
+    for wanted in ({"range": 0, "current": 1.0, "scaled": 2.0}, {"range": 1, "current": 0.01, "scaled": 0.02}):
+        again = decode(one, one.encode("p", wanted).hex())
+        assert {name: again[name] for name in wanted} == wanted
+
+
+def test_a_calibration_may_be_of_pieces_of_its_own_raw_value_and_back() -> None:
+    low = {"kind": "polynomial", "coefficients": [-40.0, 0.5]}
+    high = {"kind": "polynomial", "coefficients": [10.0, 0.25, 0.001]}
+    one = decoder(
+        {
+            "name": "p",
+            "parameter": [
+                {
+                    "name": "thermistor",
+                    "type": "u8",
+                    "unit": "°C",
+                    "context": [
+                        {"when": {"raw": {"max": 99}}, "calibration": low},
+                        {"when": {"raw": {"min": 100, "max": 250}}, "calibration": high},
+                    ],
+                    "calibration": {"kind": "enumeration", "labels": {"255": "open"}},
+                }
+            ],
+        }
+    )
+    assert decode(one, "63") == {"thermistor": 9.5}
+    assert decode(one, "64") == {"thermistor": 10.0 + 25.0 + 10.0}
+    assert decode(one, "fb") == {"thermistor": None}
+    assert decode(one, "ff") == {"thermistor": "open"}
+    for raw in (0, 50, 99, 100, 180, 250, 255):
+        value = decode(one, f"{raw:02x}")["thermistor"]
+        assert one.encode("p", {"thermistor": value}) == bytes([raw])
 
 
 def test_the_packet_may_say_when_it_was_made_unless_its_protocol_does() -> None:
