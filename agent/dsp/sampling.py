@@ -8,7 +8,7 @@ filters with one or several banks and changes the rate in the same pass. Nothing
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -129,13 +129,19 @@ class Streaming:
     """Drive a chain hop by hop, and begin a new one behind every gap and every silence."""
 
     def __init__(
-        self, intake: Intake, begin: Callable[[int], Chain], present: Callable[[Planar], bool] | None = None
+        self,
+        intake: Intake,
+        begin: Callable[[int], Chain],
+        present: Callable[[Planar], bool] | None = None,
+        *,
+        centres: bool = False,
     ) -> None:
         """``begin`` makes a chain for a stream that starts at a time in UTC nanoseconds.
 
         ``present`` says whether samples may hold a signal: the chain hears the hop before those that may, and
-        one behind.
+        one behind. ``centres`` takes each hop's mean away: a tuner's offset, in signals that have no carrier.
         """
+        self._centres = centres
         self._intake = intake
         self._begin = begin
         self._present = present
@@ -168,6 +174,8 @@ class Streaming:
             out += self._end()
         if not hop.samples.any():  # squelched: silence ends what was there and costs nothing
             return out + self._end()
+        if self._centres:
+            hop = replace(hop, samples=hop.samples - hop.samples.mean(axis=1, keepdims=True))
         if self._present is None or self._present(hop.samples):
             self._quiet = 0
         elif self._chain is None or self._quiet:

@@ -93,6 +93,15 @@ def test_gfsk_frames_come_out_of_iq_wherever_the_carrier_is(gfsk: air.Transmissi
     assert frames(blocks) == set(gfsk.frames)
 
 
+@pytest.mark.parametrize("modulation", ["fsk", "bpsk"])
+def test_the_offset_of_a_tuner_does_not_cover_a_signal_at_its_centre(
+    modulation: str, gfsk: air.Transmission, bpsk: air.Transmission
+) -> None:
+    sent = gfsk if modulation == "fsk" else bpsk
+    samples = air.shifted(air.noisy_iq(sent, QUIET_DB, rng()), 150.0) + (1.5 - 1.0j)
+    assert frames(demodulate(modulation, sent.bit_rate_hz, samples)) == set(sent.frames)
+
+
 def test_gfsk_at_11_db_is_heard_by_the_sequence_detector_alone(gfsk: air.Transmission) -> None:
     blocks = demodulate("fsk", 9600.0, air.noisy_iq(gfsk, 11.0, rng()))
     sliced = frames([one for one in blocks if one.stream == 0])

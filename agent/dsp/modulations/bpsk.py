@@ -84,7 +84,8 @@ class Demodulator:
         present = None
         if len(carriers_hz) == 1:
             present = Presence(keyed_bd, sample_rate_hz, width_hz, carriers_hz[0])
-        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin, present)
+        intake = Intake(signal, sample_rate_hz, baudrate_bd)
+        self._streaming = Streaming(intake, begin, present, centres=signal == "iq")
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""

@@ -87,7 +87,8 @@ class Demodulator:
         present = None  # behind a discriminator noise and signal look too much alike
         if signal == "iq":
             present = Presence(baudrate_bd, sample_rate_hz, channel_bandwidth_hz(baudrate_bd, options))
-        self._streaming = Streaming(Intake(signal, sample_rate_hz, baudrate_bd), begin, present)
+        intake = Intake(signal, sample_rate_hz, baudrate_bd)
+        self._streaming = Streaming(intake, begin, present, centres=signal == "iq")
 
     def feed(self, block: IqBlock | AudioBlock) -> list[SymbolBlock]:
         """Take a block whole and return the symbols that are now certain."""
