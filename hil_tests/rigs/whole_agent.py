@@ -25,7 +25,7 @@ from firmware_protocols import ax25, kiss
 
 CONSUMER = "ops"
 TICK_S = 0.01
-READY_S = 60.0
+READY_S = 180.0
 
 SATELLITE = """\
 name = "TESTSAT"
@@ -137,20 +137,17 @@ class Line:
         self.heard += 1
 
 
-class Station:
-    """The station's folder and its agent."""
+class Agent:
+    """`gsagent run` with a station file, and the socket on which it says that it is ready."""
 
-    def __init__(self, folder: Path, line: Line, port: int, *, consumers: tuple[str, ...] = (CONSUMER,)) -> None:
-        self.file = folder / "station.toml"
+    def __init__(self, file: Path) -> None:
+        folder = file.parent
+        self.file = file
         self.archive = folder / "archive"
         self.log = folder / "agent.log"
         self.ready_s: list[float] = []
         self.ready_cpu_s: list[float] = []
         self.pid = 0
-        (folder / "satellites").mkdir()
-        (folder / "satellites" / "testsat.toml").write_text(SATELLITE, encoding="utf-8")
-        names = ", ".join(f'"{name}"' for name in consumers)
-        self.file.write_text(STATION.format(port=port, tnc=line.tnc.path, consumers=names), encoding="utf-8")
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(folder / "notify"))
         self._notify.setblocking(False)
@@ -209,6 +206,18 @@ class Station:
     ) -> None:
         await self.kill()
         self._notify.close()
+
+
+class Station(Agent):
+    """An agent on a line, with a station file made for it."""
+
+    def __init__(self, folder: Path, line: Line, port: int, *, consumers: tuple[str, ...] = (CONSUMER,)) -> None:
+        (folder / "satellites").mkdir()
+        (folder / "satellites" / "testsat.toml").write_text(SATELLITE, encoding="utf-8")
+        names = ", ".join(f'"{name}"' for name in consumers)
+        file = folder / "station.toml"
+        file.write_text(STATION.format(port=port, tnc=line.tnc.path, consumers=names), encoding="utf-8")
+        super().__init__(file)
 
 
 def cpu_s(pid: int) -> float:
