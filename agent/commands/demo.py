@@ -165,6 +165,10 @@ def station_text(served: dict[str, Any], mqtt_port: int, *, name: str = STATION_
     for source, tnc in served["serial_port"].items():
         lines += ["[[source]]", f'id = "{source}"', 'kind = "serial_port"', f'port = "{tnc["port"]}"']
         lines += [f"baudrate_bd = {tnc['baudrate_bd']}", f"satellites = {json.dumps(_heard(served, source))}"]
+    for source, radio in served["radio"].items():
+        lines += ["[[source]]", f'id = "{source}"', 'kind = "udp"']
+        lines += [*(f"{key} = {_toml(value)}" for key, value in radio.items())]
+        lines += [f"satellites = {json.dumps(_heard(served, 'air'))}"]
     for source, gateway in served["gateway"].items():
         lines += ["[[source]]", f'id = "{source}"', *(f"{key} = {_toml(value)}" for key, value in gateway.items())]
         lines += [f"satellites = {json.dumps(_heard(served, source))}"]

@@ -20,6 +20,7 @@ from msgspec import Meta, field
 
 from agent.definitions import Definition, Name
 from agent.errors import AgentError
+from agent.simulator.radio import free_datagram_port
 from agent.simulator.satellite_model import line_octets
 from firmware_protocols import kiss
 
@@ -59,7 +60,7 @@ class PlayedGateway:
             if table.kind == "udp_frames":
                 self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
                 self._socket.setblocking(False)
-                self.port = table.port or _free_datagram_port(table.host)
+                self.port = table.port or free_datagram_port(table.host)
             else:
                 self._server = await asyncio.start_server(self._serve, table.host, table.port)
                 self.port = self._server.sockets[0].getsockname()[1]
@@ -145,11 +146,3 @@ class PlayedGateway:
         if self.table.kind == "tcp_frames":
             told |= {"framing": self.table.framing, "framing_options": self.table.framing_options}
         return told
-
-
-def _free_datagram_port(host: str) -> int:
-    """Return a port on which nobody listens now, for the receiver to open."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port

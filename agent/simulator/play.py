@@ -31,6 +31,7 @@ from agent.simulator.faults import KINDS, Fault, needs_agent
 from agent.simulator.gateway import PlayedGateway
 from agent.simulator.impostors import Impostor, Sent, Turn
 from agent.simulator.neighbours import Neighbour, neighbours_burst
+from agent.simulator.radio import PlayedRadio
 from agent.simulator.rtl_tcp_server import FrontEnd, RtlTcpServer
 from agent.simulator.satellite_model import SatelliteModel
 from agent.simulator.scenario import Scenario, Sdr, Transmission
@@ -80,6 +81,7 @@ class Playing:
         self._sdrs: dict[str, RtlTcpServer] = {}
         self._lines: dict[str, SerialLine] = {}
         self._gateways: dict[str, PlayedGateway] = {}
+        self._radios: dict[str, PlayedRadio] = {}
         self._impostors: dict[str, Impostor] = {}
         self._heard: defaultdict[str, deque[Sent]] = defaultdict(lambda: deque(maxlen=MAX_HEARD))
         self._tasks: list[asyncio.Task[None]] = []
@@ -110,6 +112,9 @@ class Playing:
         try:
             for sdr in self.scenario.file.sdrs:
                 await self._open_sdr(sdr)
+            for radio in self.scenario.file.radios:
+                air = self._airs[radio.id] = Air(radio.noise_level**2 / radio.sample_rate_hz)
+                self._radios[radio.id] = PlayedRadio(radio, air, self.now_s, self.scenario.file.seed)
             for tnc in self.scenario.file.tncs:
                 self._lines[tnc.id] = SerialLine(tnc.link, tnc.baudrate_bd)
                 self._lines[tnc.id].port.plug()
@@ -146,6 +151,8 @@ class Playing:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for line in self._lines.values():
             line.port.close()
+        for radio in self._radios.values():
+            radio.close()
         for gateway in self._gateways.values():
             await gateway.__aexit__(None, None, None)
         for server in self._sdrs.values():
@@ -159,6 +166,8 @@ class Playing:
                 async with asyncio.TaskGroup() as group:
                     for transmission in self.scenario.transmissions:
                         group.create_task(self._transmit(transmission), name=transmission.label)
+                    for radio in self._radios.values():
+                        group.create_task(radio.play(), name=radio.table.id)
                     for neighbour in self.scenario.file.neighbours:
                         group.create_task(self._neighbour(neighbour), name="neighbour")
                     for fault in self.faults_to_play():
@@ -267,6 +276,10 @@ class Playing:
             },
             "serial_port": {
                 tnc.id: {"port": self._lines[tnc.id].port.path, "baudrate_bd": tnc.baudrate_bd} for tnc in file.tncs
+            },
+            "radio": {
+                id_: {"host": radio.table.host, "port": radio.port, "sample_rate_hz": radio.table.sample_rate_hz}
+                for id_, radio in self._radios.items()
             },
             "gateway": {id_: gateway.description() for id_, gateway in self._gateways.items()},
             "satellite_directories": [str(folder) for folder in self.scenario.satellite_directories],

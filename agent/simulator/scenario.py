@@ -21,6 +21,7 @@ from agent.simulator.faults import Fault, check_faults
 from agent.simulator.gateway import Gateway
 from agent.simulator.modulators import UnknownModulator, convert_options, transmit_options
 from agent.simulator.neighbours import Neighbour, neighbours_burst
+from agent.simulator.radio import Radio
 from agent.simulator.satellite_model import CHECK_UTC_NS, CannotTransmit, Curve, SatelliteModel, channel_bits
 from agent.simulator.spacecraft import Spacecraft
 from firmware_protocols import interface
@@ -117,6 +118,7 @@ class ScenarioFile(Definition, frozen=True, kw_only=True):
     description: str = ""
     sdrs: tuple[Sdr, ...] = field(name="sdr", default=())
     tncs: tuple[Tnc, ...] = field(name="tnc", default=())
+    radios: tuple[Radio, ...] = field(name="radio", default=())
     gateways: tuple[Gateway, ...] = field(name="gateway", default=())
     neighbours: tuple[Neighbour, ...] = field(name="neighbour", default=())
     transmitters: tuple[Transmitter, ...] = field(name="transmitter", default=())
@@ -180,7 +182,7 @@ def load_scenario(name: str) -> Scenario:
     def place(where: str) -> str:
         return place_in_file(path, text, where)
 
-    hardware = [("sdr", item.id) for item in file.sdrs]
+    hardware = [("sdr", item.id) for item in file.sdrs] + [("radio", item.id) for item in file.radios]
     hardware += [("tnc", item.id) for item in file.tncs] + [("gateway", item.id) for item in file.gateways]
     for index, (kind, name_) in enumerate(hardware):
         if name_ in [other for _, other in hardware[:index]]:
@@ -251,8 +253,8 @@ def _transmission(
         return Transmission(table, slug, downlink, model, satellite)
     if table.continuous and downlink.modulation == "afsk":
         raise ConfigError("audio tones are sent in bursts", where=f"{where}.continuous", mend="say every_s instead")
-    if not file.sdrs:
-        raise ConfigError("nobody hears it", where=where, mend="add an [[sdr]], or name a tnc or gateway")
+    if not file.sdrs and not file.radios:
+        raise ConfigError("nobody hears it", where=where, mend="add an [[sdr]] or a [[radio]], or name a tnc")
     try:
         options = transmit_options(downlink.modulation, downlink.modulation_options, table.modulation_options)
         convert_options(downlink.modulation, options)
