@@ -129,6 +129,7 @@ class LinkWatch:
         self._fading_seen_utc_ns: UtcNs | None = None
         self._fading: str | None = None
         self._view = View()
+        self._usable_since_utc_ns: UtcNs | None = None
         self._told: tuple[object, ...] | None = None
 
     # -- what arrives --------------------------------------------------------------------------------------
@@ -217,12 +218,21 @@ class LinkWatch:
             self._strengths.clear()
             self._progress.clear()
         self._view = view
+        if not self.usable:
+            self._usable_since_utc_ns = None
+        elif self._usable_since_utc_ns is None:
+            risen_utc_ns = view.in_view_since_utc_ns if view.elevation_deg is None else None
+            self._usable_since_utc_ns = now_utc_ns if risen_utc_ns is None else risen_utc_ns
         if before is None or now_utc_ns <= before:
             return
         if self._expected_per_s is not None and self.usable:
             self._expected += min(now_utc_ns - before, RECENT_NS) / NS_PER_S * self._expected_per_s
             self._progress.append((now_utc_ns, self._expected, self._received))
         self._judge_fading(now_utc_ns)
+
+    @property
+    def _expected_interval_ns(self) -> float:
+        return NS_PER_S / self._expected_per_s if self._expected_per_s else 0.0
 
     @property
     def usable(self) -> bool:
@@ -236,7 +246,8 @@ class LinkWatch:
         """Say of every state that raises an alarm whether it holds."""
         state, evidence = self._judge(now_utc_ns)
         found = [LinkCondition(name, name == state, "; ".join(evidence)) for name in LEVELS]
-        if state == "silent" and not self._supervised:
+        # One that was never heard, and of which nothing is expected, may have nothing to say here.
+        if state == "silent" and not (self._supervised and (self.frames or self._expected_per_s)):
             found = [item._replace(active=False) for item in found]
         return found
 
@@ -286,9 +297,11 @@ class LinkWatch:
         fault, interference = self._receiver_fault(now_utc_ns), self._interference(now_utc_ns)
         if fault is not None and (interference is None or fault not in BY_TOO_STRONG):
             return "receiver_fault", (fault,)
+        view = self._view
+        if interference is not None and view.in_view is False:
+            return "out_of_view", ("below the horizon by its elements", *interference)
         if interference is not None:
             return "interference", interference if fault is None else (*interference, fault)
-        view = self._view
         age_ns = None if self.last is None else now_utc_ns - self.last.received_utc_ns
         recent = age_ns is not None and age_ns <= RECENT_NS
         if self._fading is not None and self._is_fading(now_utc_ns):
@@ -297,10 +310,10 @@ class LinkWatch:
             return "nominal", (f"last frame {(age_ns or 0) // NS_PER_S} s ago", *self._refused_lately(now_utc_ns))
         if view.in_view is False:
             return "out_of_view", ("below the horizon by its elements",)
-        if view.in_view and view.hears and view.in_view_since_utc_ns is not None:
-            since_ns = now_utc_ns - view.in_view_since_utc_ns
+        if self._usable_since_utc_ns is not None:
+            since_ns = now_utc_ns - self._usable_since_utc_ns
             quiet_ns = since_ns if age_ns is None else min(since_ns, age_ns)
-            if quiet_ns >= SILENT_AFTER_NS:
+            if quiet_ns >= max(SILENT_AFTER_NS, INTERVALS_WITHOUT * self._expected_interval_ns):
                 return "silent", (f"in view for {since_ns // NS_PER_S} s", f"no frame for {quiet_ns // NS_PER_S} s")
         return "unknown", ("no frame yet" if age_ns is None else f"last frame {age_ns // NS_PER_S} s ago",)
 

@@ -101,6 +101,8 @@ class Monitor:
             # Loaded now, not with the first report: that would hold everything up in the middle of a pass.
             importlib.import_module("agent.health.kernels")
             importlib.import_module("agent.health.trends.kernels")
+        if any(state.satellite.downlinks for state in self._states.values()):
+            importlib.import_module("agent.health.transmitter.kernels")
 
     # -- what arrives --------------------------------------------------------------------------------------
 

@@ -271,6 +271,29 @@ def test_silence_is_told_after_five_minutes_in_view_and_never_of_a_source_that_c
     assert scene.states(5, snr_db=None)[-1] == "unknown"
 
 
+def test_a_low_pass_is_no_silence_and_one_never_heard_without_an_expectation_no_alarm() -> None:
+    scene = Scene(expected_per_s=None)
+    scene.view = View(True, 0, 3.0, 2500.0)
+    assert set(scene.states(400, snr_db=None)) == {"unknown"}
+    scene.view = View(True, 0, 30.0, 1200.0)
+    assert scene.states(310, snr_db=None)[-1] == "silent"
+    assert not any(one.active for one in scene.link.conditions(scene.now_ns))
+    scene.second()
+    scene.states(310, snr_db=None)
+    assert [one.state for one in scene.link.conditions(scene.now_ns) if one.active] == ["silent"]
+
+
+def test_noise_below_the_horizon_is_told_and_is_no_alarm_of_the_link() -> None:
+    scene = Scene()
+    scene.states(30)
+    scene.view = View(False)
+    scene.states(60, snr_db=None)
+    scene.states(10, snr_db=None, floor=-30.0)
+    status = scene.second(snr_db=None, floor=-30.0)
+    assert status.state == "out_of_view"
+    assert status.evidence[1].startswith("noise floor up by 14.0 dB")
+
+
 def test_a_link_counts_what_was_expected_only_while_it_is_high_enough() -> None:
     scene = Scene(expected_per_s=0.5)
     scene.states(20)
