@@ -101,23 +101,23 @@ class _Upright:
 
     def feed(
         self, values: NDArray[np.complex128], positions: NDArray[np.float64], *, last: bool
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Give the real axis of the symbols whose surroundings are known, and their positions."""
+    ) -> tuple[Planar, NDArray[np.float64]]:
+        """Give the axes of the symbols whose surroundings are known, the real one first, and their positions."""
         tail = np.zeros(_PHASE_HALF_WINDOW if last else 0, dtype=np.complex128)
         self._values = np.concatenate((self._values, values, tail))
         self._positions = np.concatenate((self._positions, positions))
         count = max(0, len(self._values) - 2 * _PHASE_HALF_WINDOW)
         if not count:
-            return np.empty(0, dtype=np.float32), np.empty(0)
+            return np.empty((2, 0), dtype=np.float32), np.empty(0)
         turned = self._values
         for _ in range(2):
             folded = turned * np.sign(turned.real)
             lean = np.convolve(folded, self._shape, "same")
             turned = turned * np.exp(-1j * np.angle(lean + 1e-30))
-        inside = turned[_PHASE_HALF_WINDOW : _PHASE_HALF_WINDOW + count].real.astype(np.float32)
+        inside = turned[_PHASE_HALF_WINDOW : _PHASE_HALF_WINDOW + count]
         given, self._positions = self._positions[:count], self._positions[count:]
         self._values = self._values[count:].copy()
-        return inside, given
+        return np.stack((inside.real, inside.imag)).astype(np.float32), given
 
 
 class OffsetPskChain:
@@ -164,16 +164,20 @@ class OffsetPskChain:
         self._blocks = [Blocks(first_stream + k, 2.0 * baudrate_bd, start_utc_ns) for k in (0, 1)]
         self._given = 0  # half symbols
         self._filtered: Planar = np.empty((2, 0), dtype=np.float32)
-        self._serial = np.empty(0, dtype=np.float32)
+        self._serial: Planar = np.empty((2, 0), dtype=np.float32)
+        self._clock = np.empty(0)
         self._positions = np.empty(0)
 
     def traces(self) -> list[Trace]:
-        """Show the carrier, the matched filter's output and the serial symbols."""
+        """Show the carrier, the matched filter's output, the clock and the serial symbols."""
         number = self._first_stream
+        hop_hz = self._fast_hz / _HOP
         return [
             *self._removal.traces(self._fast_hz, number),
             Trace("matched", self._filtered, "full scale", self._fast_hz, hypothesis=number),
-            Trace("symbols", self._serial, "1", positions_s=self._positions / self._fast_hz, hypothesis=number),
+            Trace("aligned", self._serial, "1", positions_s=self._positions / self._fast_hz, hypothesis=number),
+            Trace("clock_phase", self._clock, "half symbol", hop_hz, 0.5 / hop_hz, hypothesis=number),
+            Trace("clock_strength", np.ones_like(self._clock), "1", hop_hz, 0.5 / hop_hz, hypothesis=number),
         ]
 
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
@@ -184,10 +188,12 @@ class OffsetPskChain:
         filtered = self._filtered = self._matched.feed(found, last=last)
         tail = np.zeros((2, 2 * _HOP if last else 0), dtype=np.float32)
         self._buffer = np.concatenate((self._buffer, filtered, tail), axis=1)
-        values, positions, turn = self._take(self._lines.feed(filtered, last=last))
+        lines = self._lines.feed(filtered, last=last)
+        self._clock = lines[1] - lines[0]
+        values, positions, turn = self._take(lines)
         serial, positions = self._upright.feed(values, positions, last=last)
         self._serial, self._positions = serial, positions
-        levelled = self._levels.feed(serial, positions, last=last)
+        levelled = self._levels.feed(serial[0], positions, last=last)
         if levelled is None:
             return []
         first, final = float(levelled.positions[0]), float(levelled.positions[-1])

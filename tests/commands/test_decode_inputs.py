@@ -121,6 +121,15 @@ def test_a_satyaml_file_of_which_one_transmitter_is_not_known_still_decodes(
     assert "x/fast cannot be heard: sample_rate_hz: 48000 is less than twice the 96000 Bd" in told
 
 
+def test_an_option_that_changes_nothing_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    signals.write_wav(folder / "pass.wav", signals.audio(FRAMES[:1]) * 0.5)
+    options = ["--option", "deviation=2400", "--option", "divination=2400"]
+    lines, told = decode(capsys, folder / "pass.wav", *GIVEN, *options)
+    assert data_of(lines) == FRAMES[:1]
+    assert "--option divination=2400 changes nothing" in told
+    assert "deviation=2400" not in told.replace("divination", "")
+
+
 def test_parquet_holds_every_value(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     (folder / "x.kss").write_bytes(b"".join(kiss.encode(frame, kiss.Options()) for frame in FRAMES))

@@ -188,7 +188,7 @@ def open_input(arguments: argparse.Namespace) -> Input:
     begin = _begin(arguments.input)
     holder = _holder(begin, arguments.as_, Path(arguments.input).suffix.lower().lstrip("."))
     kind = arguments.as_ if arguments.as_ in CHAINS else _kind(begin, holder, arguments, found)
-    plan = _plan(kind, holder, begin, arguments, found)
+    plan = _plan(kind, holder, begin, arguments, found, notes)
     given: Input
     if holder == "stream":
         given = _open_stream(arguments, plan, kind, begin)
@@ -250,6 +250,7 @@ def _plan(
     begin: bytes,
     arguments: argparse.Namespace,
     found: tuple[str, Satellite] | None,
+    notes: list[str],
 ) -> Plan:
     options = read_options(arguments.option)
     if kind in CHAINS:
@@ -264,7 +265,7 @@ def _plan(
         )
     if arguments.port is not None and holder != "capture":
         raise ConfigError("--port chooses datagrams, and this is no capture", where=arguments.input)
-    transmitters = transmitters_of(found, arguments, required=kind is None)
+    transmitters = transmitters_of(found, arguments, notes, required=kind is None)
     if kind is None:
         if found is not None and options:
             names = ", ".join(options)

@@ -6,11 +6,11 @@ Knows where satellites come from and how a downlink is checked before any sample
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent.config import load_satellite, read_satyaml
-from agent.definitions import Satellite
+from agent.definitions import Downlink, Satellite
 from agent.downlink import Transmitter, check_downlink
 from agent.errors import ConfigError
 from agent.security.protocol_keys import with_keys
@@ -32,7 +32,11 @@ def find_satellite(name: str, notes: list[str]) -> tuple[str, Satellite]:
 
 
 def transmitters_of(
-    found: tuple[str, Satellite] | None, arguments: argparse.Namespace, *, required: bool = True
+    found: tuple[str, Satellite] | None,
+    arguments: argparse.Namespace,
+    notes: list[str],
+    *,
+    required: bool = True,
 ) -> list[Transmitter]:
     """List the transmitters to listen for; raises ``ConfigError``.
 
@@ -44,11 +48,17 @@ def transmitters_of(
     if missing and not required:
         return []
     if missing:
-        options = ", ".join("--" + name.replace("_", "-") for name in missing)
-        raise ConfigError("say who transmits", mend=f"--satellite NAME, or else {options}")
-    downlink = satyaml.transmitter(
-        "given", arguments.modulation, arguments.baudrate_bd, arguments.framing, read_options(arguments.option)
-    )
+        wanted = ", ".join("--" + name.replace("_", "-") for name in missing)
+        raise ConfigError("say who transmits", mend=f"--satellite NAME, or else {wanted}")
+    options = read_options(arguments.option)
+
+    def make(options: Mapping[str, str]) -> Downlink:
+        return satyaml.transmitter("given", arguments.modulation, arguments.baudrate_bd, arguments.framing, options)
+
+    downlink = make(options)
+    for key, value in options.items():
+        if make({other: options[other] for other in options if other != key}) == downlink:
+            notes.append(f"--option {key}={value} changes nothing: not known here, or so without it")
     transmitter = Transmitter(None, None, downlink)
     _check(transmitter)
     return [transmitter]

@@ -102,7 +102,7 @@ class Plots:
                 [figures.spectrum(source, "Spectrum of all that was received", known)],
                 [figures.waterfall(source, "Waterfall of all that was received", time, frames)],
             ]
-            sections.append(page.Section("Source", f"IQ, {source.rate_hz / 1e6:g} MS/s{centre}", rows))
+            sections.append(page.Section("Source", f"IQ at {source.rate_hz:g} samples/s{centre}", rows))
         plots = sorted(self._downlinks.items(), key=lambda item: -item[1].frames_found)
         return sections + [self._section(name, plot) for name, plot in plots]
 
@@ -121,15 +121,15 @@ class Plots:
         shown = plot.framed if plot.framed.symbols else plot.heard
         what = f"{shown.symbols} symbols {'of frames' if plot.framed.symbols else 'heard'}"
         rows = [[figures.spectrum(heard, "Spectrum")], [figures.waterfall(heard, "Waterfall", time, plot.frames)]]
-        if shown.symbols:
-            rows.append(
-                [
-                    figures.eye(shown, what),
-                    figures.constellation(shown, phase_keyed=plot.is_phase_keyed),
-                    figures.soft_symbols(shown),
-                ]
-            )
-        rows.append([figures.symbol_clock(plot, time)])
+        small = [figures.eye(shown, what)] if shown.eye.any() else []
+        if shown.plane.any():
+            small.append(figures.constellation(shown, phase_keyed=plot.is_phase_keyed))
+        if shown.soft.any():
+            small.append(figures.soft_symbols(shown))
+        if small:
+            rows.append(small)
+        if plot.clock.seen:
+            rows.append([figures.symbol_clock(plot, time)])
         rows += [
             [drawn] for drawn in (figures.quality(plot, time, column) for column in (0, 1)) if drawn is not None
         ]

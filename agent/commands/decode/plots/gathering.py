@@ -186,7 +186,7 @@ class DownlinkPlot:
         if not kept:
             return
         start_s, span_s = self._seconds(start_utc_ns), span_ns / 1e9
-        number = max((h for name, h in self._recent if name == "symbols" and h <= stream), default=0)
+        number = max((h for name, h in self._recent if name == self._instants() and h <= stream), default=0)
         limit_s = MAX_STRETCH_SYMBOLS / self.transmitter.downlink.baudrate_bd
         end_s = start_s + min(span_s, limit_s)
         self._draw(self.framed, number, start_s, end_s, stream)
@@ -202,6 +202,10 @@ class DownlinkPlot:
 
     def _seconds(self, utc_ns: UtcNs) -> float:
         return (utc_ns - self._origin_utc_ns) / 1e9
+
+    def _instants(self) -> str:
+        """Name the signal whose times are the symbols'."""
+        return "aligned" if self.is_phase_keyed else "symbols"
 
     def _first(self) -> int:
         return min((number for name, number in self._recent if name == "clock_phase"), default=0)
@@ -222,7 +226,7 @@ class DownlinkPlot:
 
     def _draw_heard(self, number: int) -> None:
         """Draw what was heard since last time, but for the last moments: some stages are not so far yet."""
-        times_s, _ = self._recent["symbols", number].newest()
+        times_s, _ = self._recent.get((self._instants(), number), Recent()).newest()
         end_s = float(times_s[-1]) - SETTLING_S if len(times_s) else self._heard_until_s
         if end_s > self._heard_until_s:
             self._draw(self.heard, number, max(self._heard_until_s, end_s - 2.0), end_s)
@@ -230,7 +234,7 @@ class DownlinkPlot:
 
     def _clock_ppm(self, number: int, start_s: float, end_s: float) -> float | None:
         """Fit a straight clock to the symbols of a frame: how much faster it is than its nominal rate."""
-        times_s, _ = self._take("symbols", number, start_s, end_s)
+        times_s, _ = self._take(self._instants(), number, start_s, end_s)
         if len(times_s) < 64:
             return None
         steps = np.diff(times_s)
@@ -281,6 +285,8 @@ class DownlinkPlot:
             # Turn the wave as its symbols were turned.
             symbols_s, symbols = self._take("symbols", number, float(times_s[0]) - 1e-9, float(times_s[-1]) + 1e-9)
             count = min(len(symbols), len(values))
+            if count < 16:
+                return  # what the two rails of an offset signal show together is no eye
             turn = values[:count] * np.conj(symbols[:count]) / np.maximum(np.abs(symbols[:count]) ** 2, 1e-30)
             size = float(np.median(np.abs(turn)))
             angle = np.interp(wave_s, symbols_s[:count], np.unwrap(np.angle(turn)))
