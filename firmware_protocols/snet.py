@@ -13,9 +13,10 @@
 
 Each codeword is decoded to the likeliest one by its soft symbols. The codes are cyclic, so a symbol that a
 clock lost or doubled shows only in the block where it happened: there the place is searched at which one more
-or one less makes codewords again. Nothing public says how the two CRCs are computed (the operator is said to
-have had them wrong), so no more than the codes stand behind a frame: ``check`` is ``bch``, and what overrules
-more decisions than good symbols ever ask for is refused.
+or one less makes codewords again. At the very edge of a block it does not show at all. Nothing public says how
+the two CRCs are computed (the operator is said to have had them wrong), so no more than the codes stand behind
+a frame: ``check`` is ``bch``, which is less than a CRC, and what overrules more decisions than good symbols
+ever ask for is refused.
 
 Source: D. Estévez, "Decoding S-NET" (2018): callsign, BCH codes, fields; order of bits, the interleaving, and
 which number means which code from a recording of S-NET A.

@@ -12,7 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from firmware_protocols import ao40_fec, ax100, ccsds_tm_sync, fx25, il2p, lilacsat1, mobitex, u482c, usp
+from firmware_protocols import (
+    aausat4,
+    ao40_fec,
+    ax100,
+    cc11xx,
+    ccsds_tm_sync,
+    fx25,
+    il2p,
+    lilacsat1,
+    mobitex,
+    ngham,
+    snet,
+    sx12xx,
+    u482c,
+    usp,
+)
 from firmware_protocols.coding.line_code import DifferentialDecoder, encode_nrz_m
 from firmware_protocols.coding.sync_word import (
     Accept,
@@ -70,7 +85,20 @@ CASES = [
     pytest.param(fx25, {"scrambler": "none"}, AX25_HEADER + PSEUDO_RANDOM[:60], 7.0, id="fx25"),
     pytest.param(il2p, {}, AX25_HEADER + PSEUDO_RANDOM[:100], 6.0, id="il2p"),
     pytest.param(mobitex, {"block_mask": False}, b"\x23\x0e" + PSEUDO_RANDOM[:72], 5.5, id="mobitex"),
+    pytest.param(aausat4, {}, PSEUDO_RANDOM[:92], 0.3, id="aausat4 long"),
+    pytest.param(aausat4, {}, PSEUDO_RANDOM[:31], 0.3, id="aausat4 short"),
+    pytest.param(
+        cc11xx,
+        {"fixed_octets": 255, "crc": False, "reed_solomon": True},
+        PSEUDO_RANDOM[:223],
+        5.0,
+        id="cc11xx, rscode",
+    ),
+    pytest.param(ngham, {}, b"\x00" + PSEUDO_RANDOM[:92], 5.5, id="ngham"),
+    pytest.param(snet, {}, PSEUDO_RANDOM[:114], 4.5, id="snet"),
+    pytest.param(sx12xx, {}, PSEUDO_RANDOM[:68], 10.0, id="sx12xx"),
 ]
+UNCODED = (sx12xx,)
 
 
 @pytest.mark.parametrize(("module", "table", "frame", "esn0_db"), CASES)
@@ -86,7 +114,8 @@ def test_nine_of_ten_frames_come_out_of_noise(
         found += deframer.flush()
     assert all(each.data == frame for each in found)
     assert len(found) >= 18
-    assert any(each.corrected for each in found) or "convolutional" in table or module in (ao40_fec, usp)
+    inner_code_corrects_all = "convolutional" in table or module in (ao40_fec, usp, aausat4)
+    assert any(each.corrected for each in found) or inner_code_corrects_all or module in UNCODED
 
 
 @pytest.mark.parametrize(("module", "table"), [(case.values[0], case.values[1]) for case in CASES])
@@ -269,3 +298,33 @@ def test_eye_opening_tells_noise_from_a_signal() -> None:
     assert eye_opening(noise) == pytest.approx(2 / np.pi, abs=0.01)
     assert eye_opening(np.sign(noise) + 0.1 * noise) > 0.95
     assert eye_opening(np.zeros(0, np.float32)) == 0.0
+
+
+@pytest.mark.parametrize("place", [20, 100, 180])
+@pytest.mark.parametrize("doubled", [False, True])
+def test_a_symbol_that_the_clock_lost_or_doubled_costs_snet_no_frame(place: int, doubled: bool) -> None:
+    frame = PSEUDO_RANDOM[:114]
+    bits = snet.encode(frame, snet.Options())
+    start = 96 + 48 + 32 + snet.HEADER_BITS + 3 * snet.BLOCK_BITS + place
+    slipped = np.insert(bits, start, bits[start]) if doubled else np.delete(bits, start)
+    deframer = snet.Deframer(snet.Options())
+    found = deframer.feed(soft(slipped)) + deframer.flush()
+    assert [each.data for each in found] == [frame]
+
+
+def test_snet_refuses_data_that_are_no_codewords_and_counts_frames_without_data() -> None:
+    symbols = soft(snet.encode(PSEUDO_RANDOM[:114], snet.Options()))
+    begin = 96 + 48 + 32 + snet.HEADER_BITS
+    symbols[begin:-96] = np.random.default_rng(5).standard_normal(symbols.size - 96 - begin)
+    deframer = snet.Deframer(snet.Options())
+    assert deframer.feed(symbols) + deframer.flush() == []
+    assert deframer.rejected == {"bad_bch": 1}
+
+
+@pytest.mark.parametrize("octets", [28, 60, 92, 126, 158, 190, 221])
+def test_ngham_takes_the_smallest_of_its_seven_blocks(octets: int) -> None:
+    frame = b"\x00" + PSEUDO_RANDOM[: octets - 1]
+    deframer = ngham.Deframer(ngham.Options())
+    (found,) = deframer.feed(soft(ngham.encode(frame, ngham.Options()))) + deframer.flush()
+    assert found.data[1:] == frame[1:]
+    assert found.data[0] & ~ngham.PADDING == 0
