@@ -69,7 +69,7 @@ async def test_its_work_in_real_time_leaves_most_of_a_core(tmp_path: Path) -> No
     frames = beacons(elements, now_ns, REAL_TIME_S + 60, BEACON_EVERY_S)
     async with EmbeddedBroker(0) as broker, FleetTnc(frames, time.time_ns) as tnc:
         station = write_station(tmp_path, elements, tnc.port, broker.port)
-        clock = StationClock(tmp_path / "clock", time.monotonic_ns(), now_ns)
+        clock = StationClock(tmp_path / "clock")
         async with agent(tmp_path, clock, station) as process:
             sending = asyncio.create_task(tnc.send_all())
             await asyncio.sleep(20)
@@ -95,20 +95,15 @@ async def test_a_week_of_a_fleet_fits_in_memory_and_nothing_is_lost(tmp_path: Pa
         if beacon.utc_ns > begin_ns + round(lead_s * 1e9)
     ]
     async with EmbeddedBroker(0) as broker:
-        began_ns = time.monotonic_ns()
-        clock = StationClock(tmp_path / "clock", began_ns, begin_ns, SPEED, UTC_SPEED)
-
-        def now_utc_ns() -> int:
-            return begin_ns + round((time.monotonic_ns() - began_ns) * UTC_SPEED)
-
-        async with FleetTnc(frames, now_utc_ns) as tnc:
+        clock = StationClock(tmp_path / "clock", SPEED, UTC_SPEED)
+        async with FleetTnc(frames, clock.utc_ns) as tnc:
             station = write_station(tmp_path, elements, tnc.port, broker.port)
             async with agent(tmp_path, clock, station) as process:
                 sending = asyncio.create_task(tnc.send_all())
                 days: list[float] = []
                 while not sending.done():
                     assert process.returncode is None, (tmp_path / "agent.log").read_text()[-3000:]
-                    day = (now_utc_ns() - begin_ns) / 86_400e9
+                    day = (clock.utc_ns() - begin_ns) / 86_400e9
                     if day >= len(days) + 1:
                         days.append(memory_mb(process.pid))
                     await asyncio.sleep(0.2)

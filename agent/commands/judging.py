@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from agent.commands.demo import station_text
 from agent.commands.observer import DESTINATIONS, STATION, Looks, Observer, observing
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agent.simulator.fault import Fault
     from agent.simulator.ledger import Books, Ledger
     from agent.simulator.scenario import Scenario
+    from agent.simulator.surroundings import StationClock
 
 READY_S: Final = 60.0
 """Kernels may have to be compiled."""
@@ -74,20 +75,13 @@ class _AgentEnded(Exception):
     """The agent is gone before it was told to end."""
 
 
-class Pace(NamedTuple):
-    """How the trial's time runs: the world's clocks at one moment, and how much faster it goes from there."""
-
-    monotonic_ns: int
-    utc_ns: int
-    speed: float
-
-
 async def judge(
     scenario: Scenario,
     seconds: float,
     *,
     tell: Callable[[Books, float, str], None],
-    pace: Pace,
+    clock: StationClock,
+    speed: float = 1.0,
     log: Path | None = None,
 ) -> Trial:
     """Play a scenario with an agent, and balance the books; ``tell`` hears of progress.
@@ -97,7 +91,7 @@ async def judge(
     from agent.simulator.ledger import Books, SentFrame, balance
     from agent.simulator.play import Playing
     from agent.simulator.proxy import Link
-    from agent.simulator.surroundings import ElementFile, FaultyDisk, StationClock, Surroundings
+    from agent.simulator.surroundings import ElementFile, FaultyDisk, Surroundings
 
     loop, this = asyncio.get_running_loop(), asyncio.current_task()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -116,7 +110,6 @@ async def judge(
     with tempfile.TemporaryDirectory(prefix="gsagent-trial-") as name:
         folder = Path(name)
         async with EmbeddedBroker(0) as broker, Link(broker.port) as link:
-            clock = StationClock(folder / "clock", *pace)
             disk = FaultyDisk()
             async with Playing(
                 scenario,
@@ -130,17 +123,23 @@ async def judge(
                 station = folder / "station.toml"
                 station.write_text(_station(playing.ready(), link.port, broker.port), encoding="utf-8")
                 observer = Observer(books, playing.played_s)
-                async with observing(broker.port, observer), _agent(folder, station, log) as agent:
+                async with observing(broker.port, observer), _agent(clock.path, station, log) as agent:
                     disk.process = agent.pid
                     say("the agent starts")
                     began_s = time.monotonic()
-                    await _until(lambda: _ready(observer, playing.ready()), READY_S, agent)
+                    try:
+                        await _until(lambda: _ready(observer, playing.ready()), READY_S, agent)
+                    except TimeoutError:
+                        raise AgentError(f"the agent was not at work within {READY_S:.0f} s") from None
                     started_s = time.monotonic() - began_s
                     await asyncio.sleep(STEADY_S)
                     await observer.ask_for_spectra(seconds)
                     say(f"the play begins: {seconds:g} s")
+                    # Only the play goes faster: what starts before and settles after takes as long as it takes.
+                    clock.hasten(speed)
                     play_utc_ns = time.time_ns()
                     await _while_it_lives(playing.play(seconds=seconds), agent)
+                    clock.hasten(1.0)
                     say("what is on its way arrives")
                     with contextlib.suppress(TimeoutError):
                         await _until(_settled(books), SETTLE_S, agent)
@@ -198,6 +197,7 @@ async def _while_it_lives(work: Coroutine[Any, Any, None], agent: asyncio.subpro
 
 
 async def _until(condition: Callable[[], bool], seconds: float, agent: asyncio.subprocess.Process) -> None:
+    """Wait until a condition holds; raises ``TimeoutError``."""
     async with asyncio.timeout(seconds):
         while not condition():
             if agent.returncode is not None:
@@ -206,13 +206,13 @@ async def _until(condition: Callable[[], bool], seconds: float, agent: asyncio.s
 
 
 @contextlib.asynccontextmanager
-async def _agent(folder: Path, station: Path, log: Path | None) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _agent(page: Path, station: Path, log: Path | None) -> AsyncIterator[asyncio.subprocess.Process]:
     import os
 
-    words = (log or folder / "agent.log").open("wb")
+    words = (log or station.with_name("agent.log")).open("wb")
     with words:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "agent.commands.under_trial", str(folder / "clock"), str(os.getpid())),
+            *(sys.executable, "-m", "agent.commands.under_trial", str(page), str(os.getpid())),
             *("run", str(station)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=words,

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterator
 
     from agent.simulator.scenario import Scenario
+    from agent.simulator.surroundings import StationClock
 
 SUMMARY = "play the transmitter's side, faults included; with --judge together with an agent, and judge it"
 
@@ -53,9 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write --seconds of the scenario into a recording instead, as fast as possible:"
         " .wav .cu8 .cs16 .cf32 .sigmf-data (the first SDR), or .kss (the TNCs)",
     )
-    parser.add_argument(
-        "--seed", type=int, metavar="N", help="other noise and chance than the scenario's own"
-    )
+    parser.add_argument("--seed", type=int, metavar="N", help="other noise and chance than the scenario's own")
     parser.add_argument("--check", action="store_true", help="only check the scenario")
     parser.add_argument(
         "--judge",
@@ -68,9 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speed",
         type=float,
-        default=1.0,
         metavar="N",
-        help="play N times as fast as real time (with --judge the agent too)",
+        help="play N times as fast as real time; with --judge the agent too (without N as the scenario says)",
     )
 
 
@@ -104,36 +103,42 @@ def run(arguments: argparse.Namespace) -> int:
     speed = arguments.speed if arguments.speed is not None else scenario.file.speed if arguments.judge else 1.0
     if not 0.1 <= speed <= MAX_SPEED:
         raise ConfigError(f"--speed is between 0.1 and {MAX_SPEED:.0f}")
-    pace = _set_pace(speed)
     if arguments.judge:
-        return _judge(scenario, arguments, pace)
+        return _judge(scenario, arguments, speed)
+    if speed != 1.0:
+        with _clock() as clock:
+            clock.hasten(speed)
     # All that matters is closed by then, and the interpreter's last collection takes up to a second.
     atexit.register(gc.freeze)
     asyncio.run(_play(scenario, ports, arguments.seconds, arguments.follow_stdin))
     return 0
 
 
-def _set_pace(speed: float) -> tuple[int, int, float]:
-    """Let this process's time go faster; returns how it runs."""
+@contextlib.contextmanager
+def _clock() -> Iterator[StationClock]:
+    """Let this process live by a clock of its own, as fast as the world's at first."""
     import tempfile
-    import time
     from pathlib import Path
 
-    pace = time.monotonic_ns(), time.time_ns(), speed
-    if speed != 1.0:
-        from agent.simulator.surroundings import StationClock
-        from agent.simulator.warp import Warp
+    from agent.simulator.surroundings import StationClock
+    from agent.simulator.warp import Warp
 
-        with tempfile.TemporaryDirectory(prefix="gsagent-clock-") as folder:
-            Warp(StationClock(Path(folder) / "clock", *pace).path).install()
-    return pace
+    with tempfile.TemporaryDirectory(prefix="gsagent-clock-") as folder:
+        clock = StationClock(Path(folder) / "clock")
+        Warp(clock.path, true=True).install()
+        yield clock
 
 
-def _judge(scenario: Scenario, arguments: argparse.Namespace, pace: tuple[int, int, float]) -> int:
+def _judge(scenario: Scenario, arguments: argparse.Namespace, speed: float) -> int:
+    with _clock() as clock:  # before anything is imported that keeps a clock's function for itself
+        return _judged(scenario, arguments, speed, clock)
+
+
+def _judged(scenario: Scenario, arguments: argparse.Namespace, speed: float, clock: StationClock) -> int:
     import asyncio
     from pathlib import Path
 
-    from agent.commands.judging import Pace, judge
+    from agent.commands.judging import judge
     from agent.commands.ledger_text import Progress, ledger_text
     from agent.errors import AgentError, ConfigError
 
@@ -145,7 +150,7 @@ def _judge(scenario: Scenario, arguments: argparse.Namespace, pace: tuple[int, i
     log = Path(arguments.log) if arguments.log else None
     with Progress(scenario.name, seconds) as progress:
         try:
-            trial = asyncio.run(judge(scenario, seconds, tell=progress.tell, pace=Pace(*pace), log=log))
+            trial = asyncio.run(judge(scenario, seconds, clock=clock, speed=speed, tell=progress.tell, log=log))
         except asyncio.CancelledError:
             raise AgentError(f"scenario {scenario.name} was told to end before it was over: no verdict") from None
     if arguments.figures:

@@ -13,6 +13,7 @@ import os
 import shutil
 import struct
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -25,11 +26,22 @@ from agent.orbit.omm import to_message
 from agent.simulator.overhead import aged
 from agent.simulator.proxy import Link
 
-PAGE: Final = struct.Struct("<qqddqq")
-"""The clock page: monotonic and UTC ns of one moment, the speed of each, offset in ns, 1 when synchronised."""
+PAGE: Final = struct.Struct("<qqqddqq")
+"""The clock page: the world's monotonic clock at one moment, monotonic and UTC time of the trial at that moment,
+the speed of each, what UTC is ahead of the truth in ns, 1 when synchronised."""
 
-OFFSET_AT, SYNCHRONISED_AT = 32, 40
+_monotonic_ns, _time_ns = time.monotonic_ns, time.time_ns
+"""The world's, also where ``warp`` has replaced them."""
+
+OFFSET_AT, SYNCHRONISED_AT = 40, 48
 ATTACH_S = 5.0
+
+
+def clocks_ns(page: mmap.mmap, world_ns: int) -> tuple[int, int]:
+    """Return the trial's monotonic clock and its true UTC, when the world's monotonic clock says ``world_ns``."""
+    begun_ns, monotonic_ns, utc_ns, speed, utc_speed, _, _ = PAGE.unpack_from(page)
+    passed_ns = world_ns - int(begun_ns)
+    return int(monotonic_ns) + int(passed_ns * speed), int(utc_ns) + int(passed_ns * utc_speed)
 
 
 class StationClock:
@@ -39,13 +51,23 @@ class StationClock:
     where a week is to be seen in minutes and keep-alives are still to be kept.
     """
 
-    def __init__(
-        self, path: Path, monotonic_ns: int, utc_ns: int, speed: float = 1.0, utc_speed: float | None = None
-    ) -> None:
+    def __init__(self, path: Path, speed: float = 1.0, utc_speed: float | None = None) -> None:
         self.path = path
-        path.write_bytes(PAGE.pack(monotonic_ns, utc_ns, speed, utc_speed or speed, 0, 1))
+        now_ns = _monotonic_ns()
+        path.write_bytes(PAGE.pack(now_ns, now_ns, _time_ns(), speed, utc_speed or speed, 0, 1))
         with path.open("r+b") as file:
             self._page = mmap.mmap(file.fileno(), PAGE.size)
+
+    def hasten(self, speed: float) -> None:
+        """Go on at another speed from now on."""
+        world_ns = _monotonic_ns()
+        monotonic_ns, utc_ns = clocks_ns(self._page, world_ns)
+        rest = PAGE.unpack_from(self._page)[5:]
+        PAGE.pack_into(self._page, 0, world_ns, monotonic_ns, utc_ns, speed, speed, *rest)
+
+    def utc_ns(self) -> int:
+        """Return the true UTC of the trial."""
+        return clocks_ns(self._page, _monotonic_ns())[1]
 
     @property
     def offset_s(self) -> float:

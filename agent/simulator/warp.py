@@ -14,31 +14,35 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from agent.simulator.surroundings import OFFSET_AT, PAGE, SYNCHRONISED_AT
+from agent.simulator.surroundings import OFFSET_AT, PAGE, SYNCHRONISED_AT, clocks_ns
 
 _monotonic_ns = time.monotonic_ns
 _sleep = time.sleep
 
 
 class Warp:
-    """The time that a clock page says."""
+    """The time that a clock page says; one that is ``true`` is not ahead of it when the agent's clock is."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, true: bool = False) -> None:
+        self._true = true
         with path.open("rb") as file:
             self._page = mmap.mmap(file.fileno(), PAGE.size, access=mmap.ACCESS_READ)
-        monotonic_ns, utc_ns, speed, utc_speed, _, _ = PAGE.unpack_from(self._page)
-        self.speed, self.utc_speed = float(speed), float(utc_speed)
-        self._monotonic_0_ns, self._utc_0_ns = int(monotonic_ns), int(utc_ns)
+
+    @property
+    def speed(self) -> float:
+        """Say how fast intervals pass now."""
+        return float(PAGE.unpack_from(self._page)[3])
 
     def monotonic_ns(self) -> int:
-        """Return the monotonic clock: the world's at the page's moment, then as fast as it goes."""
-        return self._monotonic_0_ns + int((_monotonic_ns() - self._monotonic_0_ns) * self.speed)
+        """Return the monotonic clock."""
+        return clocks_ns(self._page, _monotonic_ns())[0]
 
     def time_ns(self) -> int:
         """Return UTC, with whatever is wrong with it."""
-        offset_ns: int = struct.unpack_from("<q", self._page, OFFSET_AT)[0]
-        passed_ns = int((_monotonic_ns() - self._monotonic_0_ns) * self.utc_speed)
-        return self._utc_0_ns + passed_ns + offset_ns
+        utc_ns = clocks_ns(self._page, _monotonic_ns())[1]
+        if self._true:
+            return utc_ns
+        return utc_ns + int(struct.unpack_from("<q", self._page, OFFSET_AT)[0])
 
     def clock_state(self) -> Literal["synchronised", "not_synchronised"]:
         """Say what the kernel would."""
@@ -58,5 +62,4 @@ class Warp:
         time.monotonic_ns = warp.monotonic_ns
         time.monotonic = lambda: warp.monotonic_ns() / 1e9
         time.sleep = lambda seconds: _sleep(float(seconds) / warp.speed)
-        if warp.speed != 1.0:
-            selectors.DefaultSelector = Selector  # type: ignore[misc]  # asyncio makes its selector of it
+        selectors.DefaultSelector = Selector  # type: ignore[misc]  # asyncio makes its selector of it

@@ -123,7 +123,7 @@ def _plots(item: dict[str, Any]) -> Iterator[str]:
         yield f"<figure>{drawings.constellation(f'Soft symbols of {satellite}, last frame', symbols)}</figure>"
     for key, title, unit in (
         ("snr_db", "SNR (Es/N0) of each frame", "dB"),
-        ("residual_hz", "Doppler residual: frequency after the predicted shift is taken out", "Hz"),
+        ("residual_hz", "Doppler residual of each frame, predicted shift taken out", "Hz"),
     ):
         series = {
             satellite: [
