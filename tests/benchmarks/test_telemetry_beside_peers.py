@@ -1,8 +1,8 @@
 """Bulk decoding of a real file, beside the libraries that people use for it, in one run.
 
 The file is NOAA-20's attitude and ephemeris packets (7,200 of 71 octets), its fields as ccsdspy's own table has
-them: seven of the primary header, twenty behind it. Everybody reads the file from disk into columns or dictionaries. The
-peers are asked for only here, and named when they are absent.
+them: seven of the primary header, twenty behind it. Everybody reads the file from disk into columns or
+dictionaries. The peers are asked for only here.
 """
 
 from __future__ import annotations
