@@ -26,6 +26,8 @@ from agent.records import SymbolBlock, Trace
 
 _LEVEL_HALF_WINDOW = 48
 _TONE_WINDOW = 128
+_STEADY_HOPS = 40  # half window of the sequence detector's clock, in hops of 16 symbols
+_SLOW_BD = 2400.0
 _BANDWIDTH_TIME = 0.5
 _AUDIO_HYPOTHESES = ((True, 8), (False, 4))
 """Full width where the signal path is good, short where it smears, with a clock that follows lost samples."""
@@ -86,7 +88,9 @@ class Slicer:
         self._resampler = Resampler(filters.box_bank(sps / 2), 1, sample_rate_hz, SAMPLES_PER_SYMBOL * baudrate_bd)
         # Two halves side by side make the whole: at four samples a symbol, the samples on either side.
         self._widen = Filter(np.array([0.5, 0.0, 0.5], dtype=np.float32), 1)
-        clock_error = 0.02 if baudrate_bd <= 2400 else 0.005
+        clock_error = 0.02 if baudrate_bd <= _SLOW_BD else 0.005
+        steady_error = 0.02 if baudrate_bd <= _SLOW_BD else 0.001
+        self._steady = ClockRecovery(1, _STEADY_HOPS, steady_error, loud_noise=True)
         self._wide = [is_wide for is_wide, _ in hypotheses]
         self._baud = baudrate_bd
         self._first_stream = first_stream
@@ -97,7 +101,7 @@ class Slicer:
         self.narrow = np.empty((1, 0), dtype=np.float32)
         """float32[1, n]: the signal at four samples a symbol behind the narrower filter."""
         self.centres = np.empty(0)
-        """Positions, in symbols from the start, of the symbols the first hypothesis' clock has found."""
+        """Positions, in symbols from the start, of the symbols that a long look at the clock has found."""
         self.levelled: Levelled | None = None
         """The symbols of the first hypothesis whose levels are known; positions in symbols."""
 
@@ -109,6 +113,7 @@ class Slicer:
         """
         self.narrow = self._resampler.feed(samples, last=last)
         wide = self._widen.feed(self.narrow, last=last)
+        self.centres = self._steady.feed(wide, last=last)[1] / SAMPLES_PER_SYMBOL
         out: list[SymbolBlock] = []
         for number, branch in enumerate(self._branches):
             part = wide if self._wide[number] else self.narrow
@@ -117,7 +122,6 @@ class Slicer:
             branch.matched, branch.values, branch.positions = part, values, positions
             levelled = branch.levels.feed(values[0], positions, last=last)
             if number == 0:
-                self.centres = positions
                 self.levelled = levelled
             if levelled is not None:
                 first, final = float(levelled.positions[0]), float(levelled.positions[-1])
@@ -170,14 +174,14 @@ class AudioReceiver:
     def feed(self, samples: Planar, *, last: bool = False) -> list[SymbolBlock]:
         """Take samples whole and give the symbols now certain; ``last`` for the end of the stream."""
         out = self._slicer.feed(samples, last=last)
-        self._signal = np.empty((2, 0), dtype=np.float32)
         self._frequency = np.concatenate((self._frequency, self._slicer.narrow[0]))
         levelled = self._slicer.levelled
-        if levelled is None:
-            return out
-        signal = self._signal = self._remodulate(levelled, last=last)
+        signal = np.empty((2, 0), dtype=np.float32)
+        if levelled is not None:
+            signal = self._remodulate(levelled, last=last)
+        self._signal = signal
         # The phase after sample i belongs half a sample behind its middle.
-        centres = levelled.positions * SAMPLES_PER_SYMBOL - 0.5
+        centres = self._slicer.centres * SAMPLES_PER_SYMBOL - 0.5
         soft, given, snr_db, _ = self._detector.feed(signal, centres, last=last)
         if len(soft):
             out += self._blocks.make(soft, given[::KNOT] / SAMPLES_PER_SYMBOL, snr_db, None)
