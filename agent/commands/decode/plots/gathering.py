@@ -27,7 +27,8 @@ PLANE_REACH: Final = 2.0
 SOFT_BINS: Final = 120
 SOFT_REACH: Final = 3.0
 UPSAMPLING: Final = 8
-KEPT_VALUES: Final = 1 << 19
+KEPT_VALUES: Final = 1 << 17
+"""Of each signal: a second and more of any, half a minute of a slow one."""
 MAX_POINTS: Final = 6000
 MAX_FRAMES: Final = 2000
 SETTLING_S: Final = 0.3
@@ -60,41 +61,64 @@ class Points:
         return np.array(self.times_s), np.array(self.values, np.float64)
 
 
+@dataclass(slots=True)
+class Piece:
+    """Values that followed one another: each at its own time, or at an even rate from a time on."""
+
+    values: NDArray[Any]
+    first_s: float
+    rate_hz: float
+    each_s: NDArray[np.float64] | None
+
+    def times_s(self) -> NDArray[np.float64]:
+        """Give the time of each value."""
+        return self.first_s + np.arange(len(self.values)) / self.rate_hz if self.each_s is None else self.each_s
+
+    def last_s(self) -> float:
+        """Return the time of the last value."""
+        return (
+            self.first_s + (len(self.values) - 1) / self.rate_hz if self.each_s is None else float(self.each_s[-1])
+        )
+
+
 class Recent:
-    """The last values of one signal: pieces with a time for each value."""
+    """The last values of one signal."""
 
     def __init__(self) -> None:
-        self._pieces: deque[tuple[NDArray[np.float64], NDArray[Any]]] = deque()
+        self._pieces: deque[Piece] = deque()
         self._kept = 0
         self._stream_utc_ns: UtcNs | None = None
         self._given = 0
 
     def add(self, start_s: float, start_utc_ns: UtcNs, trace: Trace, values: NDArray[Any]) -> None:
-        """Keep what a stage gave."""
+        """Keep what a stage gave; ``values`` are not empty."""
         if self._stream_utc_ns != start_utc_ns:
             self._stream_utc_ns, self._given = start_utc_ns, 0
+        rate_hz = trace.rate_hz or 1.0
         if trace.positions_s is not None:
-            times_s = start_s + trace.positions_s
+            each_s = start_s + trace.positions_s
+            self._pieces.append(Piece(values, float(each_s[0]), rate_hz, each_s))
         else:
-            times_s = start_s + trace.first_s + (self._given + np.arange(len(values))) / (trace.rate_hz or 1.0)
+            first_s = start_s + trace.first_s + self._given / rate_hz
+            self._pieces.append(Piece(values, first_s, rate_hz, None))
         self._given += len(values)
-        self._pieces.append((times_s, values))
         self._kept += len(values)
         while self._kept > KEPT_VALUES and len(self._pieces) > 1:
-            self._kept -= len(self._pieces.popleft()[0])
+            self._kept -= len(self._pieces.popleft().values)
 
     def newest(self) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """Give what was added last."""
-        return self._pieces[-1] if self._pieces else (np.empty(0), np.empty(0))
+        return (self._pieces[-1].times_s(), self._pieces[-1].values) if self._pieces else (np.empty(0), np.empty(0))
 
     def within(self, start_s: float, end_s: float) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """Give what lies between two times."""
         times, values = [np.empty(0)], []
-        for piece_s, piece in self._pieces:
-            if len(piece_s) and piece_s[-1] >= start_s and piece_s[0] <= end_s:
+        for piece in self._pieces:
+            if piece.first_s <= end_s and piece.last_s() >= start_s:
+                piece_s = piece.times_s()
                 lo, hi = np.searchsorted(piece_s, (start_s, end_s))
                 times.append(piece_s[lo:hi])
-                values.append(piece[lo:hi])
+                values.append(piece.values[lo:hi])
         return np.concatenate(times), (np.concatenate(values) if values else np.empty(0))
 
 
@@ -170,7 +194,10 @@ class DownlinkPlot:
         at_s = self._seconds(block.start_utc_ns)
         positions = np.arange(len(block.soft)) / block.baudrate_bd
         trace = Trace("soft", block.soft, "1", positions_s=positions, hypothesis=block.stream)
-        self._recent.setdefault(("soft", block.stream), Recent()).add(at_s, block.start_utc_ns, trace, block.soft)
+        if len(block.soft):
+            self._recent.setdefault(("soft", block.stream), Recent()).add(
+                at_s, block.start_utc_ns, trace, block.soft
+            )
         if block.stream == 0:
             middle_s = at_s + 0.5 * len(block.soft) / block.baudrate_bd
             missing = float("nan")
