@@ -216,7 +216,10 @@ class SatelliteModel:
             curve.parameter: value_of(curve, moment, self._chance, self._body) for curve in self._curves
         }
         for name, course in self.courses.items():
-            values[name] = course(t_s, values.get(name))
+            value = course(t_s, values.get(name))
+            # A sensor at its stop says what it said: what the packet cannot say is not sent.
+            if self._can_be_sent(self.packet, name, value):
+                values[name] = value
         return values
 
     @property

@@ -5,6 +5,7 @@ Data only: nothing here opens a port or makes a signal. Every complaint names th
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -207,9 +208,29 @@ def load_scenario(name: str) -> Scenario:
     there = {id_: kind for kind, id_ in hardware}
     there |= {item.slug: "satellite" for item in transmissions if item.slug not in there}
     check_faults(file.faults, there, place)
+    _check_parameters(file, transmissions, place)
     _check_end(file, place)
     elements = tuple(_elements(file.station, path, place)) if file.station is not None else ()
     return Scenario(path.stem, file, tuple(transmissions), elements, tuple(item.resolve() for item in directories))
+
+
+def _check_parameters(file: ScenarioFile, transmissions: list[Transmission], place: Callable[[str], str]) -> None:
+    """Refuse a fault of a parameter that its satellite does not send."""
+    for index, fault in enumerate(file.faults):
+        if not fault.kind.startswith("parameter_"):
+            continue
+        sent = {name for item in transmissions if item.slug == fault.target for name in item.model.parameters}
+        if fault.parameter not in sent:
+            near = difflib.get_close_matches(fault.parameter or "", sent, n=3)
+            raise ConfigError(
+                f"{fault.target} sends no parameter {fault.parameter!r}"
+                if fault.parameter
+                else "of which parameter?",
+                where=place(f"fault[{index}].parameter"),
+                mend=f"did you mean {' or '.join(near)}?"
+                if near
+                else f"there are: {', '.join(sorted(sent)[:12])} …",
+            )
 
 
 def _check_end(file: ScenarioFile, place: Callable[[str], str]) -> None:
