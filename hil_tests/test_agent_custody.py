@@ -107,5 +107,5 @@ async def test_killed_at_random_on_a_busy_line_it_delivers_every_archived_record
         f"{ready_cpu_s[len(ready_cpu_s) // 2]:.2f} s and {ready_cpu_s[-1]:.2f} s of processor time"
     )
     # On a machine that others keep busy only the processor time says what the agent needs.
-    busy = os.getloadavg()[0] > (os.cpu_count() or 1)
-    assert (ready_cpu_s if busy else ready_s)[len(ready_s) * 9 // 10] <= READY_S
+    alone = KILLS >= 50 and os.getloadavg()[0] <= (os.cpu_count() or 1)
+    assert (ready_s if alone else ready_cpu_s)[len(ready_s) * 9 // 10] <= READY_S
