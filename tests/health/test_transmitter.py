@@ -109,6 +109,14 @@ def test_a_receiver_that_takes_the_doppler_out_changes_nothing() -> None:
     assert judge.judge(at_ns).authenticity == "physically_consistent"
 
 
+def test_two_receivers_with_two_crystals_hear_one_satellite() -> None:
+    scene, judge = sky(), watch()
+    for at_ns, hz in heard(scene, 140):
+        judge.observe_frame(frame(at_ns, hz), scene.track)
+        judge.observe_frame(replace(frame(at_ns + S // 3, hz + 900.0), source="other"), scene.track)
+    assert judge.judge(at_ns).authenticity == "physically_consistent"
+
+
 def test_a_fixed_carrier_is_suspect_within_a_minute() -> None:
     scene, judge = sky(), watch()
     chance = np.random.default_rng(2)
@@ -243,6 +251,7 @@ def test_a_count_wraps_skips_and_begins_anew_but_does_not_go_back() -> None:
     for step in range(40):
         assert count.follow(110 + 10 * step, now + (510 + 10 * step) * S) is None
     assert count.follow(200, now + 905 * S) == 300
+    assert count.follow(490, now + 906 * S) is None  # heard by a second receiver, later
     assert count.follow(505, now + 910 * S) is None
     assert count.follow(2, now + 920 * S) is None  # a reset
 

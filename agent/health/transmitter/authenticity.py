@@ -120,7 +120,9 @@ class AuthenticityWatch:
         self._memory = memory
         self.candidates = CandidateWatch() if satellite.candidates else None
         """Whom the signal may come from, where the file names several objects."""
-        self._carriers = {one.name: _Carrier(one.frequency_hz, one.baudrate_bd) for one in satellite.downlinks}
+        self._downlinks = {one.name: (one.frequency_hz, one.baudrate_bd) for one in satellite.downlinks}
+        self._carriers: dict[tuple[str, str], _Carrier] = {}
+        """By downlink and source: two receivers have two crystals."""
         self._beacons = {packet.name for packet in satellite.packets if packet.expected_every_s is not None}
         self._epochs = {packet.name: _epoch_utc_ns(packet) for packet in satellite.packets}
         self._clocks: dict[tuple[str, str], ClockOrder] = {}
@@ -147,7 +149,7 @@ class AuthenticityWatch:
             self._unknown = "no elements to judge by"
         if track is not None and self.candidates is None:
             self._look_below_horizon(now_utc_ns, track)
-        carrier = self._carriers.get(frame.downlink)
+        carrier = self._carrier(frame)
         if carrier is None or frame.frequency_offset_hz is None or frame.doppler_corrected_hz is None:
             if track is not None:
                 self._unknown = "no frequency is measured"
@@ -165,6 +167,13 @@ class AuthenticityWatch:
             self._unknown = self.candidates.words or "which of the candidates is not known yet"
         if track is not None:
             self._look_at_doppler(carrier, track, now_utc_ns)
+
+    def _carrier(self, frame: Frame) -> _Carrier | None:
+        key = frame.downlink, frame.source
+        carrier = self._carriers.get(key)
+        if carrier is None and frame.downlink in self._downlinks and len(self._carriers) < MAX_TRAINS:
+            carrier = self._carriers[key] = _Carrier(*self._downlinks[frame.downlink])
+        return carrier
 
     def observe_report(self, report: ParameterReport) -> None:
         """Take a report that came with a frame: its on-board time, and whether it was heard before."""
@@ -202,13 +211,13 @@ class AuthenticityWatch:
             whose = f"APID {header['apid']!r}" if "apid" in header else record.protocol
             text = f"count of {whose} went back by {back} without a reset"
             self._suspect("count", text, "warning", record.received_utc_ns)
-        if record.generated_utc_ns is not None or count.rate_hz > 0.0:
-            first_utc_ns = self._memory.meet(f"{self._slug} packet {key}", packet.data, record.received_utc_ns)
-            age_ns = 0 if first_utc_ns is None else record.received_utc_ns - first_utc_ns
-            # A count comes round: the same octets are no wonder after that, a time does not come again.
-            if age_ns > REPEATED_AFTER_NS and record.generated_utc_ns is not None:
-                self._repeated.setdefault(record.downlink, (record.received_utc_ns, first_utc_ns or 0))
-                self._judge_repeated(record.downlink, False, record.received_utc_ns)
+        if record.generated_utc_ns is None:
+            # Without a time in it a packet may rightly come again, when its count has come round.
+            return
+        first_utc_ns = self._memory.meet(f"{self._slug} packet {key}", packet.data, record.received_utc_ns)
+        if first_utc_ns is not None and record.received_utc_ns - first_utc_ns > REPEATED_AFTER_NS:
+            self._repeated.setdefault(record.downlink, (record.received_utc_ns, first_utc_ns))
+            self._judge_repeated(record.downlink, False, record.received_utc_ns)
 
     def count_rejected(self, reasons: Mapping[str, int], now_utc_ns: UtcNs) -> None:
         """Take what was refused: authentication that failed behind a good check is no transmission error."""

@@ -47,6 +47,10 @@ class CountOrder:
             self.rate_hz = (
                 max(self.rate_hz, min(ahead / elapsed_s, 1e4)) if ahead < self.modulus // 2 else self.rate_hz
             )
+        # A second receiver hears the same a little later, or a frame was held up on its way.
+        late = behind <= RESET_MARGIN + self.rate_hz * CLOCK_TOLERANCE_NS / NS_PER_S
+        if late and not in_order:
+            return None
         if in_order or began_anew or elapsed_s * NS_PER_S > ABANDONED_NS or behind > self.modulus // 2:
             self.count, self.at_utc_ns = count, at_utc_ns
             return None
