@@ -272,14 +272,22 @@ def build(
 
 
 def enclose(data: bytes, options: Options, around: Around) -> bytes:
-    """Put a packet into a frame, counted on from the first."""
-    fields = HEADER.parse(around.like[:TRUNCATED_OCTETS]) if len(around.like) >= TRUNCATED_OCTETS else None
-    scid = fields.scid if fields else options.scid or 0
-    vcid = fields.vcid if fields else next(iter(options.vcids), 0)
-    counted = around.number % (1 << 24)
-    outside = len(build(scid, vcid, counted, b"", options))
-    wanted = around.octets or len(around.like)
-    return build(scid, vcid, counted, filled(data, max(1, wanted - outside)) if wanted else data, options)
+    """Put a packet into a frame, counted on from the first, by the construction rule of one like it."""
+    scid, vcid, rules, protocol = options.scid or 0, next(iter(options.vcids), 0), SPANNING, PACKETS
+    if len(around.like) > HEADER_OCTETS:
+        fields, rest = HEADER.parse(around.like[:TRUNCATED_OCTETS]), REST.parse(around.like[TRUNCATED_OCTETS:])
+        at = HEADER_OCTETS + rest.count_octets + options.insert_zone_octets
+        known = DATA_HEADER.parse(around.like[at : at + 1])
+        scid, vcid, rules, protocol = fields.scid, fields.vcid, known.rules, known.protocol
+    pointer = 0 if rules in (SPANNING, SDU_BEGINS, SDU_GOES_ON) else None
+    rules, pointer = (SPANNING, 0) if rules in (SDU_BEGINS, SDU_GOES_ON) else (rules, pointer)
+
+    def framed(body: bytes) -> bytes:
+        count = around.number % (1 << 24)
+        return build(scid, vcid, count, body, options, rules=rules, protocol=protocol, pointer=pointer)
+
+    wanted = around.octets or (len(around.like) if rules == SPANNING else 0)
+    return framed(filled(data, max(1, wanted - len(framed(b"")))) if wanted else data)
 
 
 _SMALL = bytes.fromhex("0001c0000003") + b"data" + bytes.fromhex("0001c0010001") + b"ab"

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firmware_protocols.interface import (
+    Around,
     BadOptions,
     Example,
     LinkFrame,
@@ -212,6 +213,23 @@ def test_damaged_frames_are_counted_or_taken_apart(module: ModuleType, example: 
         damaged[generator.integers(len(damaged))] ^= 1 << generator.integers(8)
         extractor.feed(bytes(damaged))
         extractor.feed(generator.bytes(int(generator.integers(1, 200))))
+
+
+ENCLOSING = [item for item in EXTRACTING if hasattr(item.values[0], "enclose")]
+
+
+@pytest.mark.parametrize(("module", "example"), ENCLOSING)
+def test_what_is_enclosed_comes_out_again(module: ModuleType, example: Example) -> None:
+    options = convert_options(module, example.options)
+    packet = example.packets[0]
+    for around in (Around(example.stream), Around(example.stream, number=3)):
+        sent = packet if around.number == 0 else module.enclose(packet, options, around)
+        extractor = module.PacketExtractor(options)
+        found = [*extractor.feed(module.enclose(packet, options, around)), *extractor.flush()]
+        # A protocol that numbers the packet itself changes its count and nothing else.
+        assert [len(each.data) for each in found[:1]] == [len(packet)]
+        assert found[0].data in (packet, sent)
+        assert extractor.rejected.total() == 0
 
 
 def test_an_unknown_name_says_what_there_is() -> None:

@@ -59,10 +59,10 @@ linewidth_hz = 0.2
 VARIANTS = [
     pytest.param("fsk", "{}", id="FSK"),
     pytest.param("bpsk", "{}", id="BPSK"),
-    pytest.param("bpsk", "{ manchester = true }", id="BPSK, Manchester"),
-    pytest.param("bpsk", "{ differential = true }", id="DBPSK"),
+    pytest.param("bpsk", "{ manchester = true }", id="BPSK, Manchester", marks=pytest.mark.slow),
+    pytest.param("bpsk", "{ differential = true }", id="DBPSK", marks=pytest.mark.slow),
     pytest.param("qpsk", "{}", id="QPSK"),
-    pytest.param("oqpsk", "{}", id="OQPSK"),
+    pytest.param("oqpsk", "{}", id="OQPSK", marks=pytest.mark.slow),
 ]
 
 
