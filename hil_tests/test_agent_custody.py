@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def archived(directory: Path, after: int = 0) -> dict[int, bytes]:
     finally:
         segments.abandon()
     return found
+
+
+async def everything_delivered(consumer: ConsumerProcess, through: int) -> None:
+    """Wait until the consumer has a record; fails when it gets nothing for ``SETTLE_S``."""
+    newest, since_s = 0, time.monotonic()
+    while newest < through:
+        await asyncio.sleep(0.5)
+        before, newest = newest, await asyncio.to_thread(consumer.newest)
+        if newest > before:
+            since_s = time.monotonic()
+        assert time.monotonic() - since_s < SETTLE_S, f"the consumer stays at {newest}, the archive has {through}"
 
 
 @pytest.mark.timeout(3600)
@@ -87,9 +99,7 @@ async def test_killed_at_random_on_a_busy_line_it_delivers_every_archived_record
         await station.stop()
         kept = await asyncio.to_thread(archived, station.archive)
         await station.start()
-        async with asyncio.timeout(SETTLE_S):
-            while await asyncio.to_thread(consumer.newest) < max(kept):  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.5)
+        await everything_delivered(consumer, max(kept))
         await asyncio.sleep(2.0)
         await station.kill()
     have = {seq: data for _, seq, data in consumer.kept() if seq <= max(kept)}
