@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from agent.health.fading import Fading
 from agent.health.interference import StepDetector
 from agent.records import ChannelNoise, ConcernLevel, Frame, LinkStatus, UtcNs
 
@@ -39,16 +40,9 @@ BURSTS_NEEDED, BURST_CARRIER_DB, BURST_AFTER_NS = 5, 3.0, NS_PER_S
 """Frames that came while the channel was mostly empty: then what stays is sooner known to be another's."""
 DECLARED_AFTER_NS = 3 * NS_PER_S // 2
 """A frame that came meanwhile may show that only the gain was turned up."""
-GAIN_SHARE = 0.5
 STEADY_READINGS, STEADY_RANK = 15, 2
 """What is in the channel nearly all of the time: the third lowest of a second and a half."""
 
-FADING_WINDOW_NS = 30 * NS_PER_S
-FADING_EXPECTED = 5.0
-FADING_SHARE = 0.5
-FADING_DB = 6.0
-FADING_FRAMES, STEADY_FRAMES = 5, 60
-FADING_AFTER_NS = FADING_OVER_NS = 20 * NS_PER_S
 FAULT_AFTER_NS, FAULT_OVER_NS = NS_PER_S, 3 * NS_PER_S
 PAUSE_INTERVALS, LONGEST_PAUSE_NS = 3.5, 300 * NS_PER_S
 INTERVALS = 32
@@ -113,8 +107,7 @@ class LinkWatch:
         self._frame_times: deque[UtcNs] = deque(maxlen=MAX_RECENT_FRAMES)
         self._refusals: deque[tuple[UtcNs, int]] = deque(maxlen=128)
         self._intervals: deque[float] = deque(maxlen=INTERVALS)
-        self._strengths: deque[tuple[UtcNs, float]] = deque(maxlen=STEADY_FRAMES)
-        self._progress: deque[tuple[UtcNs, float, int]] = deque(maxlen=256)
+        self._fading = Fading()
         self._noise = StepDetector()
         self._levels: deque[float] = deque(maxlen=STEADY_READINGS)
         self._carrier_since_utc_ns: UtcNs | None = None
@@ -125,9 +118,6 @@ class LinkWatch:
         self._fault: str | None = None
         self._fault_since_utc_ns: UtcNs | None = None
         self._fault_seen_utc_ns: UtcNs | None = None
-        self._fading_since_utc_ns: UtcNs | None = None
-        self._fading_seen_utc_ns: UtcNs | None = None
-        self._fading: str | None = None
         self._view = View()
         self._usable_since_utc_ns: UtcNs | None = None
         self._told: tuple[object, ...] | None = None
@@ -146,8 +136,7 @@ class LinkWatch:
         if before is not None:
             self._follow_pace(frame.received_utc_ns - before.received_utc_ns)
         if frame.snr_db is not None:
-            farther_db = 20.0 * math.log10(self._view.range_km / 1000.0) if self._view.range_km else 0.0
-            self._strengths.append((frame.received_utc_ns, frame.snr_db + farther_db))
+            self._fading.observe(frame.received_utc_ns, frame.snr_db, self._view.range_km)
 
     def _follow_pace(self, interval_ns: int) -> None:
         if not 0 < interval_ns < LONGEST_PAUSE_NS:
@@ -215,8 +204,7 @@ class LinkWatch:
         """Let time pass: what should have come meanwhile, and whether it fades."""
         before, self._ticked_utc_ns = self._ticked_utc_ns, now_utc_ns
         if view.in_view and not self._view.in_view:
-            self._strengths.clear()
-            self._progress.clear()
+            self._fading.begin_pass()
         self._view = view
         if not self.usable:
             self._usable_since_utc_ns = None
@@ -227,8 +215,8 @@ class LinkWatch:
             return
         if self._expected_per_s is not None and self.usable:
             self._expected += min(now_utc_ns - before, RECENT_NS) / NS_PER_S * self._expected_per_s
-            self._progress.append((now_utc_ns, self._expected, self._received))
-        self._judge_fading(now_utc_ns)
+        expected = None if self._expected_per_s is None else self._expected
+        self._fading.tick(now_utc_ns, expected, self._received, usable=self.usable)
 
     @property
     def _expected_interval_ns(self) -> float:
@@ -304,8 +292,9 @@ class LinkWatch:
             return "interference", interference if fault is None else (*interference, fault)
         age_ns = None if self.last is None else now_utc_ns - self.last.received_utc_ns
         recent = age_ns is not None and age_ns <= RECENT_NS
-        if self._fading is not None and self._is_fading(now_utc_ns):
-            return "fading", (self._fading,)
+        fading = self._fading.evidence(now_utc_ns)
+        if fading is not None:
+            return "fading", (fading,)
         if recent:
             return "nominal", (f"last frame {(age_ns or 0) // NS_PER_S} s ago", *self._refused_lately(now_utc_ns))
         if view.in_view is False:
@@ -331,7 +320,7 @@ class LinkWatch:
         if noise.step_db is not None and noise.since_utc_ns is not None:
             since_utc_ns = noise.since_utc_ns
             for_ns = now_utc_ns - since_utc_ns
-            if for_ns < DECLARED_AFTER_NS or self._only_louder(noise.peak_db, since_utc_ns):
+            if for_ns < DECLARED_AFTER_NS or self._fading.only_louder(noise.peak_db, since_utc_ns):
                 return None
             text = f"noise floor up by {noise.step_db:.1f} dB for {for_ns / NS_PER_S:.0f} s"
             return text, self._frames_since(since_utc_ns)
@@ -343,12 +332,6 @@ class LinkWatch:
             self._carrier_until_utc_ns = now_utc_ns + CARRIER_OVER_NS
         held = self._carrier_until_utc_ns
         return self._carrier_told if held is not None and now_utc_ns <= held else None
-
-    def _only_louder(self, step_db: float, since_utc_ns: UtcNs) -> bool:
-        """Say whether frames came since then as strong over the noise as before: then the gain was turned up."""
-        since = [strength for at, strength in self._strengths if at > since_utc_ns]
-        before = [strength for at, strength in self._strengths if at <= since_utc_ns]
-        return bool(since and before) and median(before) - median(since) < GAIN_SHARE * step_db
 
     def _refused_lately(self, now_utc_ns: UtcNs) -> tuple[str, ...]:
         count = sum(count for at, count in self._refusals if now_utc_ns - at <= RECENT_NS)
@@ -372,42 +355,3 @@ class LinkWatch:
         if not bursts:
             last_utc_ns = max(last_utc_ns, since_utc_ns)
         return now_utc_ns - last_utc_ns >= INTERVALS_WITHOUT * interval_s * NS_PER_S
-
-    def _is_fading(self, now_utc_ns: UtcNs) -> bool:
-        since_utc_ns = self._fading_since_utc_ns
-        return since_utc_ns is not None and now_utc_ns - since_utc_ns >= FADING_AFTER_NS
-
-    def _judge_fading(self, now_utc_ns: UtcNs) -> None:
-        found = self._weaker() or self._rarer(now_utc_ns)
-        if found is not None and self.usable:
-            if self._fading_since_utc_ns is None:
-                self._fading_since_utc_ns = now_utc_ns
-            self._fading, self._fading_seen_utc_ns = found, now_utc_ns
-        elif (
-            not self.usable
-            or self._fading_seen_utc_ns is None
-            or now_utc_ns - self._fading_seen_utc_ns >= FADING_OVER_NS
-        ):
-            self._fading = self._fading_since_utc_ns = self._fading_seen_utc_ns = None
-
-    def _weaker(self) -> str | None:
-        """Compare the newest frames' strength, the distance taken out, with what is usual in this pass."""
-        if len(self._strengths) < 2 * FADING_FRAMES:
-            return None
-        strengths = [strength for _, strength in self._strengths]
-        usual_db = sorted(strengths)[3 * len(strengths) // 4]
-        now_db = median(strengths[-FADING_FRAMES:])
-        if usual_db - now_db < FADING_DB:
-            return None
-        return f"SNR {usual_db - now_db:.0f} dB below what is usual at this distance"
-
-    def _rarer(self, now_utc_ns: UtcNs) -> str | None:
-        while self._progress and now_utc_ns - self._progress[0][0] > FADING_WINDOW_NS:
-            self._progress.popleft()
-        if not self._progress:
-            return None
-        expected = self._expected - self._progress[0][1]
-        received = self._received - self._progress[0][2]
-        if expected < FADING_EXPECTED or not 0 < received < FADING_SHARE * expected:
-            return None
-        return f"{received} of {expected:.0f} expected packets in {FADING_WINDOW_NS // NS_PER_S} s"
