@@ -33,6 +33,7 @@ _NARROWEST_INDEX = 0.3
 _COARSE_STEP, _FINE_STEP = 0.06, 0.0125  # of the index' logarithm
 _COARSE_MEMORY = 0.5  # forgets what a wrong index does to the phase
 _TUNING_SYMBOLS = 384
+_WELL = 8.0  # Es/N0 that no wrong index explains: there is no need to look for another
 _BETTER = 1.1  # times the Es/N0 that another index must explain to be believed
 
 
@@ -127,13 +128,16 @@ class SequenceDetector:
         length = min(_TUNING_SYMBOLS, len(power))
         first = int(np.argmax(sums[length:] - sums[:-length]))
         part = np.ascontiguousarray(around[first : first + length])
+        known = self._explains(part, self._index, self._memory, level)
+        if known > _WELL:
+            return
         steps = math.ceil(math.log(self._widest_index / _NARROWEST_INDEX) / _COARSE_STEP)
         coarse = [_NARROWEST_INDEX * math.exp(_COARSE_STEP * step) for step in range(steps + 1)]
         middle = max(coarse, key=lambda index: self._explains(part, index, _COARSE_MEMORY, level))
         reach = round(0.5 * _COARSE_STEP / _FINE_STEP) + 1
         fine = [middle * math.exp(_FINE_STEP * step) for step in range(-reach, reach + 1)]
         explained, index = max((self._explains(part, index, self._memory, level), index) for index in fine)
-        if explained > _BETTER * self._explains(part, self._index, self._memory, level):
+        if explained > _BETTER * known:
             self._index = index
             self._templates, self._advances = phase_templates(_rounded(index), self._bandwidth_time, self._count)
 
