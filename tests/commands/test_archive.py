@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,3 +127,41 @@ async def test_replay_publishes_the_records_again_with_their_identity(archive: P
 def test_replay_without_a_broker_is_one_line(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["archive", "replay", str(archive), "--broker", "127.0.0.1:1"]) == 1
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_parquet_holds_every_value_in_one_type(archive: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    reports, frames = tmp_path / "reports.parquet", tmp_path / "frames.parquet"
+    assert main(["archive", "export", str(archive), "--format", "parquet", "--output", str(reports)]) == 0
+    table = parquet.read_table(reports).to_pylist()
+    (voltage,) = [row for row in table if row["parameter"] == "battery_voltage"]
+    assert (voltage["raw"], voltage["value"], voltage["number"], voltage["unit"]) == ("1482", "7.41", 7.41, "V")
+    asked = ["--kind", "frame", "--format", "parquet", "--output", str(frames)]
+    assert main(["archive", "export", str(archive), *asked]) == 0
+    table = parquet.read_table(frames).to_pylist()
+    assert [row["seq"] for row in table] == [1, 4, 6]
+    assert bytes.fromhex(table[0]["hex"]) == frame(1).link_frame.data
+
+
+def test_an_export_to_parquet_holds_one_batch_in_memory_at_a_time(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow.parquet")
+    from agent.sinks import export
+    from agent.sinks.archived import ArchivedRecord
+
+    held = most = 0
+
+    def records() -> Iterator[ArchivedRecord]:
+        nonlocal held, most
+        for seq in range(1, 30_001):
+            held += 1
+            most = max(most, held)
+            yield ArchivedRecord(seq, "b", frame(seq % 256))
+
+    class Counting(io.BytesIO):
+        def write(self, octets: Any) -> int:
+            nonlocal held
+            held = 0
+            return super().write(octets)
+
+    export.write_parquet(records(), "frame", Counting())
+    assert most < 25_000
