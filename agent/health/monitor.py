@@ -8,18 +8,17 @@ that contradict themselves.
 from __future__ import annotations
 
 import importlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from agent import definitions
-from agent.health.alarms import AlarmBook, AlarmRefused, Violation
+from agent.health.alarms import AlarmBook, AlarmRefused
 from agent.health.conditions import STATION, ConditionBoard, condition_name, condition_names
 from agent.health.hearing import Hearing
-from agent.health.limits import LimitedParameter, LimitSet, PacketLimits, PacketMemory, verdicts
+from agent.health.limits import LimitSet
 from agent.health.link import View
+from agent.health.packet_alarms import PacketAlarms, packet_alarms
+from agent.health.staleness import Change, Staleness
 from agent.health.transmitter.authenticity import UNHEARD, Verdict
 from agent.health.transmitter.replay_memory import ReplayMemory
 from agent.health.transmitter.track import Track
@@ -29,7 +28,6 @@ from agent.records import (
     Alarm,
     ChannelNoise,
     ConcernLevel,
-    EngineeringValue,
     Frame,
     HealthStatus,
     LookAngles,
@@ -41,20 +39,7 @@ from agent.records import (
     UtcNs,
 )
 
-EXPIRATION_TOLERANCE = 1.9
-"""A packet is stale after this many of its expected intervals (as Yamcs' ``expirationTolerance``)."""
-
 __all__ = ["AlarmRefused", "Monitor"]
-
-
-@dataclass(slots=True)
-class _PacketState:
-    """The limits of one packet, what they remember, their last verdicts, and how their alarms are called."""
-
-    limits: PacketLimits
-    memory: PacketMemory
-    alarm_names: tuple[str, ...]
-    health: tuple[ParameterHealth, ...] = ()
 
 
 @dataclass(slots=True)
@@ -63,13 +48,11 @@ class _SatelliteState:
 
     slug: str
     satellite: definitions.Satellite
-    limits: LimitSet
     hearing: Hearing
     behaviour: SatelliteBehaviour
-    packets: dict[str, _PacketState] = field(default_factory=dict)
+    packets: dict[str, PacketAlarms]
+    staleness: Staleness
     last_report_utc_ns: UtcNs | None = None
-    last_by_packet: dict[str, UtcNs] = field(default_factory=dict)
-    stale: tuple[str, ...] = ()
     in_view: bool | None = None
     in_view_since_utc_ns: UtcNs | None = None
     deaf_since_utc_ns: UtcNs | None = None
@@ -113,17 +96,15 @@ class Monitor:
             return []
         now_utc_ns = report.received_utc_ns
         state.last_report_utc_ns = now_utc_ns
-        state.last_by_packet[report.packet] = now_utc_ns
         state.hearing.observe_report(report)
         measured_utc_ns, reset = state.behaviour.observe(report)
         records: list[Record] = []
         if reset is not None:
             records += self._reset(state, now_utc_ns, reset)
-        if report.packet in state.stale:
-            records += self._set_stale(state, tuple(n for n in state.stale if n != report.packet), now_utc_ns)
+        records += self._tell_stale(state, state.staleness.heard(report.packet, now_utc_ns), now_utc_ns)
         packet = state.packets.get(report.packet)
         if packet is not None:
-            records += self._step(state, packet, report, measured_utc_ns)
+            records += packet.judge(report, measured_utc_ns, self._alarms)
         return [self._health(state, now_utc_ns), *records]
 
     def observe_frame(self, frame: Frame) -> list[Record]:
@@ -245,9 +226,15 @@ class Monitor:
             records += state.behaviour.tick(now_utc_ns)
             if not state.behaviour.resets.holds(now_utc_ns):
                 records += self._reset(state, now_utc_ns, None)
-            stale = self._stale_packets(state, now_utc_ns)
-            if stale != state.stale:
-                records += self._set_stale(state, stale, now_utc_ns)
+            changes = state.staleness.tick(
+                now_utc_ns,
+                state.in_view,
+                in_view_since_utc_ns=state.in_view_since_utc_ns,
+                deaf=state.deaf_since_utc_ns is not None,
+                hears_since_utc_ns=state.hears_since_utc_ns,
+            )
+            if changes:
+                records += self._tell_stale(state, changes, now_utc_ns)
                 records.append(self._health(state, now_utc_ns))
             records += self._listen(state, now_utc_ns)
         return records
@@ -288,10 +275,10 @@ class Monitor:
     def restore(self, transitions: Iterable[Alarm]) -> tuple[Alarm, ...]:
         """Take up the alarms of an earlier run from their archived transitions, oldest first."""
         flags = {
-            (state.slug, name): (parameter.limits.auto_acknowledge, parameter.limits.latching)
+            (state.slug, name): told
             for state in self._states.values()
             for packet in state.packets.values()
-            for name, parameter in zip(packet.alarm_names, packet.limits.parameters, strict=True)
+            for name, told in packet.flags()
         }
         conditions = {slug: condition_names(state.satellite) for slug, state in self._states.items()}
 
@@ -303,11 +290,13 @@ class Monitor:
         open_, self._dropped = self._alarms.restore(transitions, flags_of)
         for alarm in open_:
             if (alarm.satellite, alarm.parameter) in flags and alarm.state != "returned_to_normal":
-                self._resume(alarm)
+                for packet in self._states[alarm.satellite].packets.values():
+                    packet.resume(alarm)
         conditions_of = [alarm for alarm in open_ if (alarm.satellite, alarm.parameter) not in flags]
         self._conditions.resume(conditions_of)
         for alarm in conditions_of:
-            self._resume_stale(alarm)
+            if alarm.satellite in self._states and alarm.state != "returned_to_normal":
+                self._states[alarm.satellite].staleness.resume(alarm.parameter)
         return tuple(open_)
 
     def continue_from(self, other: Monitor) -> None:
@@ -330,45 +319,18 @@ class Monitor:
 
     # -- inside --------------------------------------------------------------------------------------------
 
-    def _resume(self, alarm: Alarm) -> None:
-        """Let persistence go on where it was: the alarm is active until enough good samples have come."""
-        for packet in self._states[alarm.satellite].packets.values():
-            for index, name in enumerate(packet.alarm_names):
-                if name == alarm.parameter:
-                    packet.memory.counts[index] = (alarm.violations, 0, 2, CONCERN_LEVELS.index(alarm.level))
-
-    def _resume_stale(self, alarm: Alarm) -> None:
-        """Let a packet that was stale at the end of the earlier run be so until it is heard or out of contact."""
-        state = self._states.get(alarm.satellite)
-        if state is None or alarm.state == "returned_to_normal":
-            return
-        names = {condition_name(packet.name, "stale"): packet.name for packet in state.satellite.packets}
-        if alarm.parameter in names:
-            state.stale = (*state.stale, names[alarm.parameter])
-
-    def _set_stale(self, state: _SatelliteState, stale: tuple[str, ...], now_utc_ns: UtcNs) -> list[Record]:
+    def _tell_stale(self, state: _SatelliteState, changes: Iterable[Change], now_utc_ns: UtcNs) -> list[Record]:
         """Let packets be stale from now on, and others no longer."""
         records: list[Record] = []
-        for packet in state.satellite.packets:
-            if (packet.name in stale) == (packet.name in state.stale):
-                continue
-            last_utc_ns = state.last_by_packet.get(packet.name)
-            if packet.name not in stale:
-                evidence = "received again" if last_utc_ns == now_utc_ns else "out of contact"
-            elif last_utc_ns is None:
-                evidence = f"not received; expected every {packet.expected_every_s:g} s"
-            else:
-                age_s = (now_utc_ns - last_utc_ns) / 1e9
-                evidence = f"last received {age_s:.0f} s ago; expected every {packet.expected_every_s:g} s"
+        for change in changes:
             records += self.condition(
                 state.slug,
-                condition_name(packet.name, "stale"),
-                packet.name in stale,
+                condition_name(change.packet.name, "stale"),
+                change.stale,
                 now_utc_ns,
-                level=packet.stale_level,
-                evidence=evidence,
+                level=change.packet.stale_level,
+                evidence=change.evidence,
             )
-        state.stale = stale
         return records
 
     def _reset(self, state: _SatelliteState, now_utc_ns: UtcNs, evidence: str | None) -> list[Record]:
@@ -382,46 +344,11 @@ class Monitor:
             evidence=evidence or "no further reset",
         )
 
-    def _step(
-        self, state: _SatelliteState, packet: _PacketState, report: ParameterReport, measured_utc_ns: UtcNs
-    ) -> list[Record]:
-        from agent.health import kernels
-
-        limits, memory = packet.limits, packet.memory
-        values = limits.load(report)
-        state.limits.step(limits, memory, measured_utc_ns)
-        packet.health = verdicts(limits)
-        records: list[Record] = []
-        for index in np.flatnonzero(memory.events).tolist():
-            parameter, alarm_name = limits.parameters[index], packet.alarm_names[index]
-            event = int(memory.events[index])
-            value = values.get(parameter.name)
-            if event in (kernels.RETURNED, kernels.DROPPED):
-                records += self._alarms.conform(state.slug, alarm_name, value, report.received_utc_ns)
-                continue
-            records += self._alarms.violate(
-                state.slug,
-                alarm_name,
-                Violation(
-                    level=CONCERN_LEVELS[int(memory.counts[index, 3])],
-                    value=value,
-                    unit=parameter.unit,
-                    limit=_limit_text(parameter, values, packet.health[index]),
-                    violations=int(memory.counts[index, 0]),
-                ),
-                report.received_utc_ns,
-                pending=event == kernels.PENDING,
-                auto_acknowledge=parameter.limits.auto_acknowledge,
-                latching=parameter.limits.latching,
-                marking=report.marking,
-            )
-        return records
-
     def _health(self, state: _SatelliteState, now_utc_ns: UtcNs) -> HealthStatus:
         self._made += 1
         parameters: tuple[ParameterHealth, ...] = ()
         for name, packet in state.packets.items():
-            stale = name in state.stale
+            stale = name in state.staleness.packets
             parameters += (
                 tuple(ParameterHealth(one.parameter, "stale") for one in packet.health) if stale else packet.health
             )
@@ -431,7 +358,7 @@ class Monitor:
             as_of_utc_ns=now_utc_ns,
             worst_level=CONCERN_LEVELS[worst],
             parameters=parameters,
-            stale_packets=state.stale,
+            stale_packets=state.staleness.packets,
             last_report_utc_ns=state.last_report_utc_ns,
             authenticity=state.verdict.authenticity,
             authenticity_evidence=state.verdict.evidence,
@@ -439,28 +366,6 @@ class Monitor:
             order=self._made,
             marking=state.satellite.marking,
         )
-
-    def _stale_packets(self, state: _SatelliteState, now_utc_ns: UtcNs) -> tuple[str, ...]:
-        """List the packets that should have come by now: only where the satellite is known to be in view."""
-        if state.deaf_since_utc_ns is not None:
-            return state.stale
-        # A simulated satellite flies nowhere, unless there are elements that say where.
-        always = state.satellite.orbit == "geo" or (state.satellite.simulated and state.in_view is None)
-        stale = set() if not always and state.in_view is False else set(state.stale)
-        for packet in state.satellite.packets:
-            last_utc_ns = state.last_by_packet.get(packet.name)
-            if packet.expected_every_s is None or last_utc_ns is None:
-                continue
-            if not always and not state.in_view:
-                continue
-            since_utc_ns = max(
-                last_utc_ns,
-                last_utc_ns if always else state.in_view_since_utc_ns or last_utc_ns,
-                state.hears_since_utc_ns or last_utc_ns,
-            )
-            if now_utc_ns - since_utc_ns > EXPIRATION_TOLERANCE * packet.expected_every_s * 1e9:
-                stale.add(packet.name)
-        return tuple(packet.name for packet in state.satellite.packets if packet.name in stale)
 
     def _listen(self, state: _SatelliteState, now_utc_ns: UtcNs) -> list[Record]:
         """Let time pass for the links, and make alarms of what is wrong with them or with the transmitter."""
@@ -479,38 +384,11 @@ class Monitor:
 
 def _new_state(slug: str, satellite: definitions.Satellite, memory: ReplayMemory) -> _SatelliteState:
     limits = LimitSet(satellite, slug)
-    state = _SatelliteState(
+    return _SatelliteState(
         slug,
         satellite,
-        limits,
         Hearing(slug, satellite, memory),
         SatelliteBehaviour(slug, satellite, limits.packets),
+        packet_alarms(slug, satellite, limits),
+        Staleness(satellite),
     )
-    names = Counter(one.name for packet in limits.packets.values() for one in packet.parameters)
-    conditions = condition_names(satellite)
-    for name, packet in limits.packets.items():
-        # What several packets carry with limits of their own has an alarm in each; so has a condition's namesake.
-        alarm_names = tuple(
-            f"{name}_{one.name}" if names[one.name] > 1 or one.name in conditions else one.name
-            for one in packet.parameters
-        )
-        state.packets[name] = _PacketState(packet, PacketMemory(len(packet.parameters)), alarm_names)
-    return state
-
-
-def _limit_text(
-    parameter: LimitedParameter, values: Mapping[str, EngineeringValue], health: ParameterHealth
-) -> str:
-    """Say which limit was met: ``warning: 7 … 8.5 V``."""
-    compiled = parameter.rule(values)
-    if compiled is None or health.level == "normal":
-        return ""
-    level: ConcernLevel = health.level
-    one: definitions.Range | None = getattr(compiled.rule, level)
-    if one is None:
-        return level
-    low = "" if one.min is None else f"{one.min:g}"
-    high = "" if one.max is None else f"{one.max:g}"
-    unit = f" {parameter.unit}" if parameter.unit else ""
-    inside = " (bad inside)" if compiled.rule.form == "inside" else ""
-    return f"{level}: {low} … {high}{unit}{inside}"
