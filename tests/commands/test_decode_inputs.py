@@ -121,6 +121,13 @@ def test_a_satyaml_file_of_which_one_transmitter_is_not_known_still_decodes(
     assert "x/fast cannot be heard: sample_rate_hz: 48000 is less than twice the 96000 Bd" in told
 
 
+def test_samples_that_begin_like_a_delimiter_are_samples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "received").write_bytes(b"\xc0" * 96_000)
+    given = ["--sample-format", "cu8", "--sample-rate-hz", 48_000]
+    lines, _ = decode(capsys, folder / "received", *GIVEN, *given)
+    assert lines[-1]["signal_s"] == 1.0
+
+
 def test_an_option_that_changes_nothing_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     signals.write_wav(folder / "pass.wav", signals.audio(FRAMES[:1]) * 0.5)
     options = ["--option", "deviation=2400", "--option", "divination=2400"]

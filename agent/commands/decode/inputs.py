@@ -232,14 +232,14 @@ def _kind(
         return "frames"
     if arguments.as_ == "kiss":
         return "frames"
-    if arguments.as_ is not None or begin.startswith((b"RIFF", b"RF64", b"BW64")):
+    of_samples = arguments.sample_format is not None or arguments.sample_rate_hz is not None
+    if arguments.as_ is not None or of_samples or begin.startswith((b"RIFF", b"RF64", b"BW64")):
         return None
     suffix = Path(arguments.input).suffix.lower().lstrip(".")
     if begin.startswith(bytes((kiss.FEND,))) and suffix not in RAW_SUFFIXES:
         return "frames"
     chain = kind_of_chain(found[1], arguments.downlink) if found else None
-    no_samples = suffix not in RAW_SUFFIXES and arguments.sample_format is None and ".sigmf" not in arguments.input
-    if chain is not None and no_samples and (arguments.input != STDIN or arguments.sample_rate_hz is None):
+    if chain is not None and suffix not in RAW_SUFFIXES and ".sigmf" not in arguments.input:
         return chain
     return "frames" if suffix in OCTET_SUFFIXES else None
 
