@@ -94,7 +94,9 @@ class Deframer:
 
 
 def encode(frame: bytes, options: Options) -> bytes:
-    """Return what a stream holds for one frame: marker, a prefix of zeros, the frame."""
+    """Return what a stream holds for one frame: marker, a prefix of zeros, the frame; raises ``ValueError``."""
+    if len(frame) != options.frame_octets:
+        raise ValueError(f"a frame has {options.frame_octets} octets, not {len(frame)}")
     return bytes.fromhex(options.asm) + bytes(options.prefix_octets) + frame
 
 

@@ -23,7 +23,14 @@ from agent.simulator.gateway import Gateway
 from agent.simulator.modulators import UnknownModulator, convert_options, transmit_options
 from agent.simulator.neighbours import Neighbour, neighbours_burst
 from agent.simulator.radio import Radio
-from agent.simulator.satellite_model import CHECK_UTC_NS, CannotTransmit, Curve, SatelliteModel, channel_bits
+from agent.simulator.satellite_model import (
+    CHECK_UTC_NS,
+    CannotTransmit,
+    Curve,
+    SatelliteModel,
+    channel_bits,
+    line_octets,
+)
 from agent.simulator.spacecraft import Spacecraft
 from firmware_protocols import interface
 
@@ -271,6 +278,8 @@ def _transmission(
         )
     if table.tnc is not None or table.gateway is not None:
         _check_line(table, file, where)
+        _check_wrapping(table, file, model.frame(0.0, CHECK_UTC_NS), where)
+        model.frames = 0
         return Transmission(table, slug, downlink, model, satellite)
     if table.continuous and downlink.modulation == "afsk":
         raise ConfigError("audio tones are sent in bursts", where=f"{where}.continuous", mend="say every_s instead")
@@ -300,3 +309,14 @@ def _check_line(table: Transmitter, file: ScenarioFile, where: str) -> None:
             where=f"{where}.{kind}",
             mend=f"there are: {', '.join(there) or 'none'}",
         )
+
+
+def _check_wrapping(table: Transmitter, file: ScenarioFile, frame: bytes, where: str) -> None:
+    """Check that a gateway can wrap a frame as it is told to."""
+    gateway = next((item for item in file.gateways if item.id == table.gateway), None)
+    if gateway is None or gateway.kind != "tcp_frames":
+        return
+    try:
+        line_octets(gateway.framing, gateway.framing_options, frame)
+    except (ValueError, LookupError) as exc:
+        raise ConfigError(f"gateway {gateway.id}: {exc}", where=f"{where}.gateway") from exc

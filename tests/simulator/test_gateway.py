@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ConfigError
 from agent.records import OctetBlock
 from agent.simulator.gateway import Gateway, PlayedGateway
+from agent.simulator.scenario import load_scenario
 from agent.sources import make_source
 from firmware_protocols import interface
 
@@ -65,3 +67,23 @@ async def test_a_port_that_is_taken_is_said_to_be() -> None:
         with pytest.raises(AgentError, match=refused):
             async with PlayedGateway(gateway("kiss_tcp", port=first.port)):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (
+            'framing = "fixed_lenght"',
+            r"\.gateway: gateway fep: no protocol is called 'fixed_lenght'",
+        ),
+        ("framing_options = { frame_octets = 64 }", r"gateway fep: a frame has 64 octets, not 48"),
+        ('framing = "ax25"', r"gateway fep: ax25 does not say how a frame becomes octets"),
+    ],
+)
+def test_a_gateway_that_cannot_wrap_the_frame_is_named(lines: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text(
+        f'[[gateway]]\nid = "fep"\nkind = "tcp_frames"\n{lines}\n[[transmitter]]\nsatellite = "demosat"\n'
+        'downlink = "9k6-fsk"\npacket = "housekeeping"\ngateway = "fep"\n'
+    )
+    with pytest.raises(ConfigError, match=says):
+        load_scenario(str(tmp_path / "bad.toml"))
