@@ -68,7 +68,8 @@ class Demodulated:
             self._before = iq[-1]
             turned_hz = np.angle(joined[1:] * np.conj(joined[:-1])) / (2 * np.pi) * self.table.sample_rate_hz
             audio = turned_hz / (2 * FM_FULL_SCALE_HZ)
-        return np.clip(audio, -1.0, 1.0).astype(np.float32)
+        clipped: NDArray[np.float32] = np.clip(audio, -1.0, 1.0).astype(np.float32)
+        return clipped
 
 
 def _upper_band(taps: int) -> NDArray[np.complex128]:
