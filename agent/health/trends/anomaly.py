@@ -65,7 +65,7 @@ class AnomalyWatch:
         dt_s = 0.0 if self._last_ns is None else (measured_utc_ns - self._last_ns) / NS_PER_S
         if self._last_ns is not None and dt_s <= 0.0:
             return  # the same packet by another way, or an older one
-        restart = self._usual_s > 0.0 and dt_s > GAP_FACTOR * self._usual_s
+        restart = self._last_ns is None or (self._usual_s > 0.0 and dt_s > GAP_FACTOR * self._usual_s)
         if dt_s > 0.0 and not restart:
             self._usual_s = dt_s if self._usual_s == 0.0 else self._usual_s + 0.1 * (dt_s - self._usual_s)
         self._last_ns = measured_utc_ns
@@ -115,6 +115,10 @@ class AnomalyWatch:
         self.kinds[~self._watched] = 0
         for index in np.flatnonzero(self.kinds).tolist():
             self._note(index, measured_utc_ns)
+
+    def restart(self) -> None:
+        """Begin the local line and the phase anew: the station's clock was set back."""
+        self._last_ns = self._place = None
 
     def _place_of(self, at_utc_ns: UtcNs, period_s: float | None) -> tuple[int, int]:
         if period_s is None:

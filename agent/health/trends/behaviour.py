@@ -24,6 +24,8 @@ TELL_TRENDS_NS = 10 * NS_PER_S
 TELL_OUTLOOK_NS = 5 * NS_PER_S
 TELL_CLOCK_NS = 10 * NS_PER_S
 GEOSTATIONARY_DAY_S = 86_164.1
+SET_BACK_NS = 60 * NS_PER_S
+"""Reports come in the order of their reception, but for what several sources hear: more is the station's clock."""
 MAX_TOLD = 64
 """At most so many forecasts and anomalies are told of a satellite: the soonest, the strangest."""
 
@@ -88,6 +90,9 @@ class SatelliteBehaviour:
                 report.received_utc_ns,
             )
             self._packets[report.packet] = packet
+        if report.received_utc_ns < packet.newest.received_utc_ns - SET_BACK_NS:
+            packet.windows.forget()
+            packet.anomalies.restart()
         values = packet.windows.feed(report, measured_utc_ns)
         packet.anomalies.feed(values, measured_utc_ns, self.period_s)
         packet.newest = report

@@ -19,6 +19,7 @@ BINS = 32
 """A window is as many bins: statistics are exact over them, and the window's end moves by a bin at a time."""
 MIN_BINS = 6
 MAX_PARAMETERS = 4096
+NEVER = -(1 << 62)
 NS_PER_S = 1_000_000_000
 
 Fits: TypeAlias = NDArray[np.float64]
@@ -77,8 +78,8 @@ class Windows:
         self._counters[:, 0] = np.nan
         self._bin_ns = round(window_s / BINS * NS_PER_S)
         self._bins = np.zeros((len(numbers), BINS, 5))
-        self._bin_numbers = np.full(BINS, -(1 << 62), np.int64)
-        self._newest = -(1 << 62)
+        self._bin_numbers = np.full(BINS, NEVER, np.int64)
+        self._newest = NEVER
         self._fits = np.full((len(numbers), 10), np.nan)
 
     def feed(self, report: ParameterReport, measured_utc_ns: UtcNs) -> NDArray[np.float64]:
@@ -92,6 +93,10 @@ class Windows:
             kernels.fold(self.values, number, inside_ns / NS_PER_S, self._bin_numbers, self._bins)
             self._newest = max(self._newest, number)
         return self.values
+
+    def forget(self) -> None:
+        """Begin anew: the station's clock was set back, and what is in the bins lies in its future."""
+        self._bin_numbers[:] = self._newest = NEVER
 
     def fit(self, now_utc_ns: UtcNs) -> Fits:
         """Fit every parameter's window; the array is the same one at every call."""

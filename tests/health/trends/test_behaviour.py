@@ -132,3 +132,21 @@ def test_an_orbits_period_comes_from_the_file_before_the_elements() -> None:
         monitor.set_orbit_period(slug, 5700.0)
     monitor.set_orbit_period("a", None)
     assert [monitor._states[slug].behaviour.period_s for slug in "abc"] == [5700.0, 6000.0, 5700.0]
+
+
+def test_a_station_clock_that_is_set_back_begins_windows_anew_and_stops_nothing() -> None:
+    monitor = Monitor({"sat": satellite()})
+    fed(monitor, falling())
+    random = np.random.default_rng(5)
+    told: list[Record] = []
+    for index in range(100):
+        at = START - (86_400 - 2 * index) * S
+        values = (ParameterValue("v", 0, 8.0 + 0.01 * float(random.normal()), "V"), ParameterValue("i", 0, 0.0))
+        told += monitor.observe(ParameterReport("sat", "p", at, values))
+    told += monitor.tick(at + 86_400 * S)
+    volts = monitor._states["sat"].behaviour._packets["p"]
+    assert volts is not None
+    (statistics, _) = volts.windows.statistics(volts.windows.fit(at))
+    assert statistics.samples == 100
+    assert statistics.minimum > 7.9
+    assert not of(Alarm, told)
