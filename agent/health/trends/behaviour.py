@@ -61,6 +61,7 @@ class SatelliteBehaviour:
         self._outlook_due_ns: UtcNs = 0
         self._clock_due_ns: UtcNs = 0
         self._clock_news = False
+        self._clock_told = 0, False
 
     def observe(self, report: ParameterReport) -> tuple[UtcNs, str | None]:
         """Take a report; returns when it was measured by the station's clock, and the evidence of a reset."""
@@ -99,10 +100,14 @@ class SatelliteBehaviour:
         packet.fresh = True
 
     def tick(self, now_utc_ns: UtcNs) -> list[Record]:
-        """Tell what has changed: the clock and each packet's trends every ten seconds, the outlook every five."""
+        """Tell what has changed: the clock and each packet's trends every ten seconds, the outlook every five.
+
+        That the clock is believed, or no longer, is told at once.
+        """
         records: list[Record] = []
-        if self._clock_news and now_utc_ns >= self._clock_due_ns:
-            self._clock_news, self._clock_due_ns = False, now_utc_ns + TELL_CLOCK_NS
+        belief = self.clock.epochs, self.clock.valid
+        if self._clock_news and (now_utc_ns >= self._clock_due_ns or belief != self._clock_told):
+            self._clock_news, self._clock_due_ns, self._clock_told = False, now_utc_ns + TELL_CLOCK_NS, belief
             correlation = self.clock.status(self.slug, now_utc_ns, self._satellite.marking)
             records += [correlation] if correlation is not None else []
         for name, packet in self._packets.items():
