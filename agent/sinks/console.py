@@ -18,6 +18,7 @@ from agent.records import EngineeringValue, Frame, PacketRecord, ParameterHealth
 from firmware_protocols.interface import Gap
 
 NS_PER_S = 1_000_000_000
+SHOWN_OCTETS = 32
 
 
 def iso_utc(utc_ns: UtcNs) -> str:
@@ -176,8 +177,8 @@ def report_text(report: ParameterReport, health: Iterable[ParameterHealth]) -> s
         )
         if verdict is not None and verdict.range_condition:
             words += f" ({verdict.range_condition})"
-        raw = plain(value.raw)
-        rows.append((value.name, _value_text(value.value, value.unit), f"raw {raw}", words))
+        raw = "" if isinstance(value.raw, bytes) and value.raw == value.value else f"raw {_shortened(value.raw)}"
+        rows.append((value.name, _value_text(value.value, value.unit), raw, words))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     lines = [f"  {report.packet}"]
     for name, engineering, raw_text, words in rows:
@@ -189,13 +190,15 @@ def report_text(report: ParameterReport, health: Iterable[ParameterHealth]) -> s
 def _value_text(value: EngineeringValue, unit: str) -> str:
     if value is None:
         return "unknown"
-    if isinstance(value, float):
-        text = f"{value:.6g}"
-    elif isinstance(value, bytes):
-        text = value.hex()
-    else:
-        text = str(value)
+    text = f"{value:.6g}" if isinstance(value, float) else _shortened(value)
     return f"{text} {unit}".rstrip()
+
+
+def _shortened(value: RawValue | EngineeringValue) -> str:
+    """Write a value in a line that can be read: of many octets the first, and how many they are."""
+    if isinstance(value, bytes) and len(value) > SHOWN_OCTETS:
+        return f"{value[:SHOWN_OCTETS].hex()}… ({len(value)} octets)"
+    return str(plain(value))
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
