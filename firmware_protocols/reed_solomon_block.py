@@ -31,6 +31,7 @@ from firmware_protocols.coding.reed_solomon import (
     CCSDS_RS_239_DUAL,
     ReedSolomon,
 )
+from firmware_protocols.coding.scramblers import randomize_ccsds
 from firmware_protocols.interface import Example, Packet
 
 MAX_CODEWORD: Final = 255
@@ -44,12 +45,16 @@ _CODES: Final = {
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which code, how many octets may stand behind it, and what becomes of a packet that is no codeword."""
+    """Which code, how many octets may stand behind it, and what becomes of a packet that is no codeword.
+
+    ``randomizer``: the codeword is under the CCSDS randomizer (OPS-SAT).
+    """
 
     basis: Literal["conventional", "dual", "either"] = "conventional"
     parity: Literal[16, 32] = 32
     max_tail_octets: Annotated[int, Meta(ge=0, le=8)] = 0
     uncoded: Literal["refuse", "pass"] = "refuse"
+    randomizer: bool = False
 
 
 class PacketExtractor:
@@ -59,6 +64,7 @@ class PacketExtractor:
         self.rejected: Counter[str] = Counter()
         bases = ("conventional", "dual") if options.basis == "either" else (options.basis,)
         self._codes: tuple[ReedSolomon, ...] = tuple(_CODES[basis, options.parity] for basis in bases)
+        self._randomizer = options.randomizer
         self._pass = options.uncoded == "pass"
         self._parity = options.parity
         self._tails = range(options.max_tail_octets + 1)
@@ -68,6 +74,8 @@ class PacketExtractor:
         best: tuple[int, bytes] | None = None
         for tail in self._tails:
             codeword = frame[: len(frame) - tail]
+            if self._randomizer:
+                codeword = randomize_ccsds(codeword)
             if not self._parity < len(codeword) <= MAX_CODEWORD:
                 continue
             for code in self._codes:
@@ -92,7 +100,8 @@ class PacketExtractor:
 def encode(data: bytes, options: Options) -> bytes:
     """Return the codeword of some data."""
     basis = "conventional" if options.basis == "either" else options.basis
-    return data + _CODES[basis, options.parity].encode(data)
+    codeword = data + _CODES[basis, options.parity].encode(data)
+    return randomize_ccsds(codeword) if options.randomizer else codeword
 
 
 _SNUGLITE: Final = csp.build(bytes(range(45)), source=1, destination=10, ports=(20, 9), crc=True)
@@ -111,6 +120,21 @@ EXAMPLES: Final = (
         stream=_SNUGLITE,
         packets=(_SNUGLITE,),
         options={"basis": "either", "uncoded": "pass"},
+    ),
+    Example(
+        name="OPS-SAT, under the randomizer",
+        source="ops_sat.wav of daniestevez/satellite-recordings 952ddfe5 (public domain), behind its AX.25 header",
+        stream=bytes.fromhex(
+            "35efcec09b2f719f8e2c93ada7b746fb5a977dcc32a2ac480a10f18895dc99b1fe901c38c8a0cb869659274a20ea8d9cb77b"
+            "f5928d077e7e469e110be931383a13e10934c808e6435966961981a9a9a91727280fa66dc26a224fbf0c5842"
+        ),
+        packets=(
+            bytes.fromhex(
+                "caa7c00001220123000000000000003500000000000013760000000001117300000001b9fcba2aff8a0000116f8400000255"
+                "0e0ae842000252bff21ac0aa"
+            ),
+        ),
+        options={"randomizer": True},
     ),
     Example(
         name="QBEE beacon",
