@@ -160,3 +160,21 @@ def test_what_is_missing_is_counted_by_virtual_channel_and_by_application_proces
     )
     run(receiver, [OctetBlock(b"".join(frames), BEGIN_UTC_NS)])
     assert receiver.gaps_by_downlink() == {("orbiter", "frames"): {"vc 33": 2, "apid 673": 1 + 5 + 1}}
+
+
+def test_octets_of_the_only_satellite_are_its_own_whatever_its_downlinks_describe() -> None:
+    downlinks = [
+        definitions.Downlink(
+            name=name,
+            frequency_hz=437e6,
+            modulation="fsk",
+            baudrate_bd=9600.0,
+            framing=definitions.ProtocolChoice(protocol="ax25"),
+        )
+        for name in ("uhf", "s-band")
+    ]
+    octets = kiss.encode(b"frames of a satellite without packets", kiss.Options())
+    alone = Receiver("tnc", [Transmitter("only", None, downlink) for downlink in downlinks])
+    (frame,) = run(alone, [OctetBlock(octets, BEGIN_UTC_NS)])
+    assert isinstance(frame, Frame)
+    assert (frame.satellite, frame.downlink) == ("only", "uhf")

@@ -28,7 +28,7 @@ Everything listens on 127.0.0.1 only; nothing stays behind. Ctrl-C ends it.
 
 STATION_NAME = "demo"
 MQTT_PORT, HTTP_PORT = 1883, 8080
-READY_S = 20.0
+READY_S = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
