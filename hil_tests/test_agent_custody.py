@@ -56,7 +56,7 @@ async def everything_delivered(consumer: ConsumerProcess, through: int) -> None:
         assert time.monotonic() - since_s < SETTLE_S, f"the consumer stays at {newest}, the archive has {through}"
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(10_800)
 async def test_killed_at_random_on_a_busy_line_it_delivers_every_archived_record_exactly_once(
     tmp_path: Path,
 ) -> None:

@@ -20,7 +20,7 @@ from hil_tests.rigs.power_cut import Operation, images, materialise, record
 
 pytestmark = [
     pytest.mark.hil,
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(7200),
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
 ]
 

@@ -26,7 +26,7 @@ from hil_tests.rigs.whole_agent import SATELLITE, Agent, cpu_s
 
 pytestmark = [
     pytest.mark.hil,
-    pytest.mark.timeout(3600),
+    pytest.mark.timeout(10_800),
     pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed"),
 ]
 

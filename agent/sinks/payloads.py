@@ -248,6 +248,7 @@ def _health(health: HealthStatus) -> Json:
         authenticity=health.authenticity,
         authenticity_evidence=list(health.authenticity_evidence),
         identity=health.identity,
+        missing=health.missing,
         marking=health.marking,
     )
 

@@ -66,8 +66,7 @@ def replace_damaged(files: SegmentFiles, path: Path, remains: Remains, state: St
     try:
         for start in range(0, len(rows), _ROWS):
             replacement.append(rows[start : start + _ROWS], cursors={}, counters={})
-        for gap in gaps:
-            replacement.append([], cursors={}, counters={}, jump=gap)
+        replacement.append([], cursors={}, counters={}, jumps=gaps)
         replacement.seal()
     finally:
         replacement.close()
@@ -79,16 +78,19 @@ def replace_damaged(files: SegmentFiles, path: Path, remains: Remains, state: St
 
 def is_whole(after: int, rows: Sequence[Row | int], last: int | None, jumps: Jumps) -> bool:
     """Whether rows follow one another without a gap nobody made: from ``after`` and, if given, up to ``last``."""
+    begun_at: dict[int, int] = {}
+    for before, following in jumps:
+        begun_at[following] = min(before, begun_at.get(following, before))
+
+    def jumped(after: int, seq: int) -> bool:
+        return seq in begun_at and begun_at[seq] <= after
+
     for row in rows:
         seq = row if isinstance(row, int) else row.seq
-        if seq != after + 1 and not _jumped(after, seq, jumps):
+        if seq != after + 1 and not jumped(after, seq):
             return False
         after = seq
-    return last is None or after >= last or _jumped(after, last + 1, jumps)
-
-
-def _jumped(after: int, seq: int, jumps: Jumps) -> bool:
-    return any(before <= after and seq == following for before, following in jumps)
+    return last is None or after >= last or jumped(after, last + 1)
 
 
 def _gaps(rows: Sequence[Row], first: int, last: int | None) -> list[tuple[int, int]]:

@@ -168,7 +168,7 @@ class Segment:
         *,
         cursors: Mapping[str, int],
         counters: Mapping[str, int],
-        jump: tuple[int, int] | None = None,
+        jumps: Sequence[tuple[int, int]] = (),
     ) -> None:
         """Commit rows, cursors and counters together; returns when they are durable.
 
@@ -181,8 +181,8 @@ class Segment:
                 self._connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
                 self._connection.executemany("REPLACE INTO cursor VALUES (?, ?)", cursors.items())
                 self._connection.executemany("REPLACE INTO counter VALUES (?, ?)", counters.items())
-                if jump is not None:
-                    execute("REPLACE INTO jump VALUES (?, ?)", jump)
+                if jumps:
+                    self._connection.executemany("REPLACE INTO jump VALUES (?, ?)", jumps)
                     self._jumps = None
                 execute("COMMIT")
         except AgentError:
@@ -241,6 +241,12 @@ class Segment:
         with _translated(self.path):
             query = "SELECT count(*) FROM record WHERE seq > ? AND seq < ?"
             return int(self._connection.execute(query, (seq, before or (1 << 62))).fetchone()[0])
+
+    def count_of_nobody(self) -> int:
+        """Count the frames that no configured satellite claims."""
+        with _translated(self.path):
+            query = "SELECT count(*) FROM record WHERE kind = 0 AND satellite = ''"
+            return int(self._connection.execute(query).fetchone()[0])
 
     def cursors(self) -> dict[str, int]:
         """Return the destinations and how far each has acknowledged."""

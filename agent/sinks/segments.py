@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Self
 
@@ -33,6 +34,7 @@ from agent.sinks.salvage import hidden_rows
 from agent.sinks.segment import Damaged, Segment, StorageFault, fault_of
 from agent.sinks.segment_files import content, has_log, log_of, octets_of, unlink
 from agent.sinks.segment_reading import ReadableSegments
+from agent.sinks.thinning import put_in_place, thin
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Segments(ReadableSegments):
         self._surveyed_s = 0.0
         self._current: Segment | None = None
         self._salvaged: set[Path] = set()
+        self._thinned: set[Path] = set()
         self._told: dict[str, int] = {}
         self._counted: dict[str, int] = {}
 
@@ -169,7 +172,7 @@ class Segments(ReadableSegments):
         for row in hidden.rows:
             gap = (before, row.seq) if row.seq > before + 1 else None
             missing += row.seq - before - 1 if gap is not None and before != last_seq else 0
-            segment.append([row], cursors={}, counters={}, jump=gap)
+            segment.append([row], cursors={}, counters={}, jumps=[gap] if gap else [])
             before = row.seq
         log.warning(
             "%s: its last group was torn by a power cut; %d records of it kept", segment.path.name, len(hidden.rows)
@@ -226,7 +229,7 @@ class Segments(ReadableSegments):
         rows = [record.row(self.next_seq + index) for index, record in enumerate(records)]
         told = {name: seq for name, seq in self.cursors.items() if self._told.get(name) != seq}
         counted = {name: value for name, value in self.counters.items() if self._counted.get(name) != value}
-        segment.append(rows, cursors=told, counters=counted, jump=self._jump if rows else None)
+        segment.append(rows, cursors=told, counters=counted, jumps=[self._jump] if rows and self._jump else [])
         self._told.update(told)
         self._counted.update(counted)
         if rows:
@@ -278,7 +281,7 @@ class Segments(ReadableSegments):
     # -- giving up -----------------------------------------------------------------------------------------------
 
     def evict(self) -> None:
-        """Make room, the oldest first and every row counted; raises ``OSError``.
+        """Make room, what matters least first, then the oldest, every row counted; raises ``OSError``.
 
         What exceeds the archive's own bound goes, acknowledged or not. For the medium's sake (another program
         filled it) only what every destination has goes.
@@ -291,10 +294,41 @@ class Segments(ReadableSegments):
             if quarantined and (over or tight):
                 quarantined[0].unlink(missing_ok=True)
                 self.counters["quarantine_evicted"] += 1
+            elif over and self._starts[1][0] - 1 > self.acked_through and self._thin_one():
+                continue
             elif over or (tight and self._starts[1][0] - 1 <= self.acked_through):
                 self._evict_oldest()
             else:
                 return
+
+    def _thin_one(self) -> bool:
+        """Take what matters least out of the oldest segment that has not been thinned; says whether any was."""
+        for (first, path), (following, _) in pairwise(self._starts):
+            if path in self._thinned or following - 1 <= self.acked_through:
+                continue
+            self._thinned.add(path)
+            try:
+                last = self._last_of(path)  # looks into the next segment: few are open at a time
+                segment = self._segment(path)
+                total = segment.count_after(first - 1, before=following)
+                unacked = segment.count_after(max(first - 1, self.acked_through), before=following)
+                scratch = None if last is None else thin(segment, first, last)
+                if scratch is None:
+                    continue
+                self._close_file(path)
+                put_in_place(scratch, path)
+                segment = self._segment(path)
+                gone = total - segment.count_after(first - 1, before=following)
+                unacked -= segment.count_after(max(first - 1, self.acked_through), before=following)
+            except AgentError as exc:
+                log.warning("%s: not thinned: %s", path.name, exc)
+                continue
+            self.counters["evicted_unacked"] += unacked
+            self.counters["evicted_acked"] += gone - unacked
+            self.counters["evicted_low_priority"] += gone
+            log.warning("thinned %s: %d frames of no known satellite are gone", path.name, gone)
+            return True
+        return False
 
     def _evict_oldest(self) -> None:
         first, path = self._starts[0]

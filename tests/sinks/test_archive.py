@@ -184,6 +184,30 @@ def test_the_disk_is_bounded_and_every_eviction_is_counted(tmp_path: Path) -> No
     again.close()
 
 
+def test_frames_of_nobody_go_before_what_a_destination_waits_for(tmp_path: Path) -> None:
+    segments = Segments.open(tmp_path, "here", max_mb=16, min_free_mb=0)
+    segments.destinations = {"local"}
+    total = 0
+    for start in range(0, 24_000, 500):
+        batch = [pack(frame(start + n, octets=1000, satellite="link" if n % 2 else None), "") for n in range(500)]
+        total += len(segments.append(batch, {"local": 0}, now_utc_ns=0))
+        assert segments.octets() < 20 << 20
+    rows = segments.read_after(0, total)
+    of_nobody = sum(row.satellite == "" for row in rows)
+    counters = segments.counters
+    assert counters["evicted_low_priority"] > 4_000
+    assert len(rows) + counters["evicted_unacked"] == total
+    assert counters["damaged"] == counters["quarantined"] == 0, "what was thinned is not damage"
+    assert of_nobody < len(rows) / 3
+    assert [row.seq for row in rows] == sorted({row.seq for row in rows})
+    segments.close()
+    again = Segments.open(tmp_path, "here", max_mb=16, min_free_mb=0)
+    assert [row.seq for row in again.read_after(0, total)] == [row.seq for row in rows]
+    assert again.counters["quarantined"] == 0
+    assert all(verdict.good for verdict in again.verify())
+    again.close()
+
+
 def test_segments_that_are_full_are_not_kept_open(tmp_path: Path) -> None:
     segments = Segments.open(tmp_path, "here")
     counts = []
