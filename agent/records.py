@@ -226,6 +226,7 @@ class HealthStatus:
     authenticity_evidence: tuple[str, ...] = ()
     identity: str | None = None
     order: int = 0
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

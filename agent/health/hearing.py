@@ -182,6 +182,11 @@ class Hearing:
         candidates = self._authenticity.candidates
         return None if candidates is None else candidates.words
 
+    @property
+    def missing(self) -> int:
+        """Count what the counters of all downlinks show to be missing."""
+        return sum(sum(link.missing.values()) for link in self.links.values())
+
     # -- what follows ----------------------------------------------------------------------------------------
 
     def verdict(self, now_utc_ns: UtcNs) -> Verdict:

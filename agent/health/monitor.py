@@ -363,6 +363,7 @@ class Monitor:
             authenticity=state.verdict.authenticity,
             authenticity_evidence=state.verdict.evidence,
             identity=state.hearing.identity,
+            missing=state.hearing.missing,
             order=self._made,
             marking=state.satellite.marking,
         )

@@ -17,12 +17,15 @@ import pytest
 from numpy.typing import NDArray
 
 from agent.health.interference import StepDetector
+from agent.health.transmitter.authenticity import AuthenticityWatch
 from agent.health.transmitter.doppler_test import COMPONENTS, DRIFT_PPB_S, fisher_tail, judge_many, threshold
+from agent.health.transmitter.replay_memory import ReplayMemory
 from agent.orbit.passes import predict_passes
 from agent.orbit.track import Track
 from tests.benchmarks.roc import drawing
 from tests.health.passes import CARRIER_HZ, ELEMENTS, EPOCH_NS, STATION, S
 from tests.health.test_interference import floor_series
+from tests.health.test_transmitter import frame, satellite
 from tests.reference.doppler import judge_window
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
@@ -168,3 +171,29 @@ def test_steps_of_noise_are_found_and_days_of_noise_are_not(capsys: pytest.Captu
     with capsys.disabled():
         print("\ninterference:", *lines, f"  {false} false alarms in {days} simulated days", sep="\n")
     assert false <= days
+
+
+def test_whole_passes_of_the_satellite_itself_raise_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    found = predict_passes([ELEMENTS], STATION, EPOCH_NS, EPOCH_NS + 20 * 86_400 * S).passes
+    high = [one for one in found if one.aos_utc_ns and one.los_utc_ns and one.max_elevation_deg > 5.0][:30]
+    chance, track = np.random.default_rng(9), Track(ELEMENTS, STATION)
+    suspect, consistent, after_s = 0, 0, []
+    for one in high:
+        times = np.arange(one.aos_utc_ns, one.los_utc_ns, S, dtype=np.int64)
+        late_ns = round(chance.normal(0.0, TIME_ERROR_S) * S)
+        carrier = track.doppler(times + late_ns)[0] * CARRIER_HZ + chance.normal(0.0, 1000.0)
+        carrier += chance.normal(0.0, DRIFT_PPB_S * 1e-9 * CARRIER_HZ) * (times - times[0]) / S
+        carrier += chance.normal(0.0, 20.0, len(times))
+        watch, states = AuthenticityWatch("sat", satellite(), ReplayMemory(1024)), []
+        for at_ns, hz in zip(times.tolist(), carrier.tolist(), strict=True):
+            watch.observe_frame(frame(at_ns, hz), track)
+            states.append(watch.judge(at_ns).authenticity)
+        suspect += "suspect" in states
+        if "physically_consistent" in states:
+            consistent += 1
+            after_s.append(states.index("physically_consistent"))
+    with capsys.disabled():
+        print(f"\n{len(high)} passes of the satellite itself: {suspect} suspected, {consistent} found consistent,")
+        print(f"  after {np.median(after_s):.0f} s (median)")
+    assert suspect <= len(high) // 30
+    assert consistent >= 0.8 * len(high)
