@@ -76,6 +76,7 @@ class Receiver:
         self._octet_options = dict(octet_options or {})
         self._octets: interface.OctetDeframer | None = None
         self._readers: list[FrameReader] | None = None
+        self._read_last: FrameReader | None = None
         self._tuned: tuple[str, float, float] | None = None
         self._channelizer: Channelizer | None = None
         self._channels: dict[int, Downlink] = {}
@@ -292,9 +293,12 @@ class Receiver:
             return [make_frame(NOBODY, link_frame, received_utc_ns, source=self.source)]
         fitting = (reader for reader in self._readers if reader.recognises(link_frame.data))
         alone = len({reader.transmitter.slug for reader in self._readers}) == 1
-        one = self._readers[0] if len(self._readers) == 1 else next(fitting, self._readers[0] if alone else None)
+        # A frame that ends no packet fits none by itself: it goes on where the one before was read.
+        otherwise = (self._read_last or self._readers[0]) if alone else None
+        one = self._readers[0] if len(self._readers) == 1 else next(fitting, otherwise)
         if one is None:
             return [make_frame(NOBODY, link_frame, received_utc_ns, source=self.source)]
+        self._read_last = one
         frame = make_frame(one.transmitter, link_frame, received_utc_ns, source=self.source)
         return [frame, *one.read(frame)]
 
