@@ -170,3 +170,33 @@ class Unusual:
             self.strange_blocks = self.strange_blocks if strange else 0
             self.noise_blocks = [*self.noise_blocks, noise][-32:]
         return told
+
+
+class Season:
+    """The means of phases against earlier orbits: the slow twin of ``close_phase``, as docs/health.md has it."""
+
+    def __init__(self, *, periodic: bool) -> None:
+        self.periodic = periodic
+        self.means: dict[int, list[float]] = {}
+        self.all: list[float] = []
+        self.usual: list[float] = []
+        self.smoothed = 0.0
+
+    def close(self, phase: int, lap: int, mean: float) -> float:
+        """Return the score of a phase that ended (1 is the threshold); ``lap`` counts the phase's earlier ends."""
+        earlier = self.means.setdefault(phase, [])[-5:] if self.periodic else self.all[-287:]
+        score = 0.0
+        if len(earlier) >= (2 if self.periodic else 16):
+            residual = mean - statistics.median(earlier)
+            known = len(self.usual)
+            if known >= 24:
+                sizes = sorted(abs(one) for one in self.usual[-64:])
+                least = max(1.4826 * statistics.median(sizes), 1.2e-7 * abs(mean), 0.2 * sizes[-3])
+                if least > 0:
+                    self.smoothed += 0.5 * (max(-100.0, min(100.0, residual / least)) - self.smoothed)
+                    score = abs(self.smoothed) / 6.0
+            if score < 1 and (known < 24 or (phase + lap) % 4 == 0):
+                self.usual.append(residual)
+        self.means.setdefault(phase, []).append(mean)
+        self.all.append(mean)
+        return score

@@ -406,7 +406,7 @@ def close_phase(
             if have >= MIN_RESIDUALS:
                 for j in range(have):
                     scratch[j] = abs(past[i, j])
-                usual = max(MAD_TO_SIGMA * _median(scratch, have), 0.5 * state[i, 5], 1e-9 * abs(mean))
+                usual = max(MAD_TO_SIGMA * _median(scratch, have), 0.5 * state[i, 5], 1.2e-7 * abs(mean))
                 usual = max(usual, 0.2 * float(scratch[have - 3]))
                 if usual > 0.0:
                     relative = min(max(residual / usual, -100.0), 100.0)

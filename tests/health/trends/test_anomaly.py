@@ -14,7 +14,7 @@ from agent.definitions import Packet
 from agent.health.trends import anomaly
 from agent.health.trends.anomaly import HOLD_NS, KINDS, AnomalyWatch
 from agent.health.trends.windows import NumericParameters
-from tests.reference.trends import Unusual
+from tests.reference.trends import Season, Unusual
 
 S = 1_000_000_000
 START = 1_790_000_000
@@ -186,3 +186,36 @@ def test_kernel_and_slow_twin_say_the_same_of_every_sample(seed: int) -> None:
         at_s += dt_s
         watched.feed(np.array([value]), round(at_s * S), None)
         assert (KINDS[watched.kinds[0]] or "") == twin.feed(value, dt_s)
+
+
+@pytest.mark.parametrize("period_s", [5760.0, None])
+@pytest.mark.parametrize("seed", range(3))
+def test_seasons_agree_with_their_slow_twin(seed: int, period_s: float | None) -> None:
+    phase_s = 120.0
+    random = np.random.default_rng(seed)
+    watched, twin = watching(), Season(periodic=period_s is not None)
+    laps: dict[int, int] = {}
+    drift, phase, mean = 0.0, 0, 0.0
+    for number in range(600):
+        at_s = 5760.0 * 400_000 + number * phase_s
+        wave_ = np.sin(2 * np.pi * at_s / 5760.0) + drift
+        values = wave_ + random.normal(0, 0.05, 24)
+        if number > 450:
+            drift += 0.01
+        if number:  # the phase before ends with this one's first sample
+            watched.feed(np.array([values[0]]), round(at_s * S), period_s)
+            expected = twin.close(phase, laps.get(phase, 0), mean)
+            assert watched._drifts[0] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+            laps[phase] = laps.get(phase, 0) + 1
+        for index in range(0 if not number else 1, 24):
+            watched.feed(np.array([values[index]]), round((at_s + 5.0 * index) * S), period_s)
+        place = watched._place
+        assert place is not None
+        phase, mean = place[1], float(values.mean())
+    # Without a period the orbit itself is the usual, and a drift smaller than it is not seen.
+    assert (twin.smoothed > 6.0) == (period_s is not None)
+
+
+@pytest.mark.parametrize("period_s", [5700.0, None])
+def test_what_grows_for_ever_does_not_drift(period_s: float | None) -> None:
+    assert kinds_of(np.arange(5000.0) * 10 + 3600, 10.0, period_s) == {}
