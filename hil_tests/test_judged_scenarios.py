@@ -13,19 +13,18 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.config import shipped_configs
-from agent.simulator.scenario import load_scenario
 from hil_tests.reporting import keep_for_report
 
 pytestmark = [pytest.mark.hil, pytest.mark.timeout(240)]
 
-SHIPPED = sorted((shipped_configs() / "scenarios").glob("*.toml"))
-JUDGED = [path.stem for path in SHIPPED if load_scenario(str(path)).file.seconds is not None]
+SHIPPED = sorted((Path(__file__).parents[1] / "configs" / "scenarios").glob("*.toml"))
+JUDGED = [path.stem for path in SHIPPED if "seconds" in tomllib.loads(path.read_text(encoding="utf-8"))]
 GONE_S = 5.0
 
 

@@ -1,4 +1,4 @@
-"""``python -m hil_tests.report JUNIT FIGURES PAGE``: the page of a run, from its JUnit file and its figures."""
+"""``python -m hil_tests.report FOLDER``: the page of a run, from its JUnit files and its figures."""
 
 from __future__ import annotations
 
@@ -194,11 +194,14 @@ def _requirements(requirements: list[Requirement]) -> Iterator[str]:
         yield "</tbody></table></div>"
 
 
-def main(junit: str, figures: str, target: str) -> None:
+def main(folder: str) -> None:
     """Write the page, and say where it is."""
-    Path(target).write_text(page(read_requirements(Path(junit)), read_scenarios(Path(figures))), encoding="utf-8")
-    print(f"report: {target} ({junit})")
+    place = Path(folder)
+    requirements = [item for junit in sorted(place.glob("hil*.xml")) for item in read_requirements(junit)]
+    target = place / "hil.html"
+    target.write_text(page(requirements, read_scenarios(place / "figures")), encoding="utf-8")
+    print(f"report: {target}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])
