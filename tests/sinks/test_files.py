@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from agent.__main__ import main
+from agent.health.monitor import Monitor
 from agent.records import PacketRecord
+from agent.runtime.announcer import Announcer
+from agent.runtime.record_flow import RecordFlow
 from agent.sinks.files import LISTING, FileStore, is_file, plain_name
 from firmware_protocols import ccsds_tm, cfdp, space_packet
 from firmware_protocols.interface import Packet
@@ -123,3 +126,12 @@ def test_no_name_leads_out_of_the_folder(sent: str, kept: str, tmp_path: Path) -
 
 def test_other_packets_are_no_files() -> None:
     assert not is_file(PacketRecord("filesat", "s-band", "space_packet", Packet(b"x"), 0))
+
+
+async def test_the_agent_keeps_files_beside_its_archive(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    flow = RecordFlow(Monitor({}), Announcer())
+    flow.files = FileStore(tmp_path)
+    caplog.set_level("INFO", logger="agent")
+    await flow.take([record(b"image", 7, "moon.raw")])
+    assert (tmp_path / "filesat" / "1-7-moon.raw").read_bytes() == b"image"
+    assert "file received: 'moon.raw' of filesat, 5 octets" in caplog.text
