@@ -27,12 +27,32 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 """A script is started by the system's Python: GNU Radio's modules belong to that."""
 
 
+SATYAML = """\
+name: BENCH
+norad: 99999
+data:
+  &tlm Telemetry:
+    unknown
+transmitters:
+  only:
+    frequency: 437.0e+6
+    modulation: {words}
+    data:
+    - *tlm
+"""
+
+
 @dataclass(frozen=True)
 class PeerRun:
     """What came out of one run, and the seconds of processor time it took."""
 
     frames: list[bytes]
     cpu_s: float
+
+
+def satyaml(words: str) -> str:
+    """Describe one transmitter: modulation, then ``baudrate: …`` and the rest, a line each."""
+    return SATYAML.format(words=words)
 
 
 def command() -> list[str] | None:

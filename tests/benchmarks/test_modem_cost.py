@@ -23,19 +23,6 @@ from tests.benchmarks.cases import CASES, G3RUH, Case, receive, write_docs
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 
 PEER_SIGNAL_S = 120.0
-SATYAML = """\
-name: BENCH
-norad: 99999
-data:
-  &tlm Telemetry:
-    unknown
-transmitters:
-  only:
-    frequency: 437.0e+6
-    modulation: {words}
-    data:
-    - *tlm
-"""
 PEER_WORDS = {
     "FSK 9600 AX.25 G3RUH, FM audio": "FSK\n    baudrate: 9600\n    framing: AX.25 G3RUH",
     "BPSK 9600 AX.25 G3RUH, audio": "BPSK\n    baudrate: 9600\n    framing: AX.25 G3RUH",
@@ -77,7 +64,7 @@ def peer_cpu(name: str, samples: Any, folder: Path, start_s: float) -> float:
     scaled = (repeated / (4.0 * np.sqrt(np.mean(np.abs(samples) ** 2)))).astype(
         np.complex64 if np.iscomplexobj(samples) else np.float32
     )
-    (folder / "bench.yml").write_text(SATYAML.format(words=PEER_WORDS[name]), encoding="utf-8")
+    (folder / "bench.yml").write_text(peer.satyaml(PEER_WORDS[name]), encoding="utf-8")
     peer.write_wav(folder / "signal.wav", scaled)
     ran = peer.run(
         str(folder / "bench.yml"), folder / "signal.wav", folder, throttle=False, iq=np.iscomplexobj(samples)

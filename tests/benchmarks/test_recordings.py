@@ -1,8 +1,8 @@
 """Real recordings: which frames come out and what it costs, here and from the peer, in one run.
 
 The recordings are not part of the project (``GSAGENT_TEST_DATA`` names their folder). ``truth.json`` beside them
-holds every frame that any decoder has found. The peer runs with its default options; where it is not installed,
-what was measured of it elsewhere stands in its place, and the table says so.
+holds every frame that any decoder has found. The peer is told the same transmitter and runs with its default
+options; where it is not installed, what was measured of it elsewhere stands in its place, and the table says so.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ def run_peers(entries: list[dict[str, Any]], folder: Path, to: Path) -> dict[str
         own = to / entry["recording"].removesuffix(".wav")
         own.mkdir()
         peer.padded(folder / entry["recording"], own / "padded.wav")
-        ran = peer.run(str(entry["norad"]), own / "padded.wav", own)
+        words = {"baudrate": entry["baudrate"], "framing": entry["framing"], **entry["params"]}
+        lines = [entry["modulation"], *(f"    {key}: {value}" for key, value in words.items())]
+        (own / "satellite.yml").write_text(peer.satyaml("\n".join(lines)), encoding="utf-8")
+        ran = peer.run(str(own / "satellite.yml"), own / "padded.wav", own)
         return entry["recording"], ({frame.hex() for frame in ran.frames}, ran.cpu_s)
 
     with ThreadPoolExecutor(PEERS_AT_ONCE) as pool:
