@@ -1,7 +1,8 @@
 """How often each fault's alarms appear, how soon, and how often one appears that no fault explains.
 
-Each judged scenario is played ``GSAGENT_TRIALS`` times, each time with other noise. What is found goes into
-docs/faults.md (``hil_tests.fault_figures``).
+Each judged scenario is played ``GSAGENT_TRIALS`` times, those on the air each time with other noise (what a line
+without a check makes of broken octets may be any value, and any alarm). What is found goes into docs/faults.md
+(``hil_tests.fault_figures``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hil_tests.conftest import SAMPLED
 from hil_tests.reporting import keep_for_report
 from hil_tests.test_judged_scenarios import JUDGED, gsagent
 
@@ -28,8 +30,8 @@ def test_a_scenarios_alarms_are_found_again_and_again(name: str, tmp_path: Path)
     for trial in range(TRIALS):
         done = subprocess.run(
             gsagent(
-                *("simulate", name, "--judge", "--json", "--seed", str(FIRST_SEED + trial)),
-                *("--log", str(tmp_path / f"{trial}.log")),
+                *("simulate", name, "--judge", "--json", "--log", str(tmp_path / f"{trial}.log")),
+                *(("--seed", str(FIRST_SEED + trial)) if name in SAMPLED else ()),
             ),
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
