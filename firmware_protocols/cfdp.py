@@ -22,6 +22,7 @@ as they were sent.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
@@ -63,6 +64,8 @@ MODULAR, PROXIMITY_1, CASTAGNOLI, IEEE, NULL = 0, 1, 2, 3, 15
 CRCS: Final = {PROXIMITY_1: CRC32_PROXIMITY_1, CASTAGNOLI: CRC32C, IEEE: CRC32_IEEE}
 NO_ERROR: Final = 0
 MAX_MISSING_NAMED: Final = 64
+MAX_RANGES: Final = 16_384
+"""A file in more pieces that do not touch is no file that loses some on the way."""
 
 FIXED = BitStruct(
     "version" / BitsInteger(3),
@@ -116,13 +119,13 @@ class _File:
         if len(self.octets) < stop:
             self.octets.extend(bytes(stop - len(self.octets)))
         self.octets[offset:stop] = octets
-        joined: list[tuple[int, int]] = []
-        for begin, end in sorted([*self.there, (offset, stop)]):
-            if joined and begin <= joined[-1][1]:
-                joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-            else:
-                joined.append((begin, end))
-        self.there = joined
+        # The ranges that touch this one stand in a row: they and it become one.
+        first = bisect_left(self.there, offset, key=lambda there: there[1])
+        last = bisect_right(self.there, stop, key=lambda there: there[0])
+        touched = self.there[first:last]
+        begin = min([offset, *(there[0] for there in touched[:1])])
+        end = max([stop, *(there[1] for there in touched[-1:])])
+        self.there[first:last] = [(begin, end)]
 
     @property
     def size(self) -> int | None:
@@ -203,7 +206,11 @@ class PacketExtractor:
             if piece.offset + len(piece.octets) > self._options.max_file_octets:
                 self.rejected["file_too_long"] += 1
                 return False
-            self._file(key).put(piece.offset, piece.octets)
+            file = self._file(key)
+            if len(file.there) >= MAX_RANGES:
+                self.rejected["too_many_pieces"] += 1
+                return False
+            file.put(piece.offset, piece.octets)
             return True
         code, body = body[0], body[1:]
         if code == METADATA:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -241,3 +242,22 @@ def test_open_files_are_bounded() -> None:
     ]
     assert len(given_up) == 6
     assert len(extractor.flush()) == 4
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 60)), max_size=40))
+def test_pieces_of_a_file_in_any_order_are_joined_as_a_set_of_octets_is(pieces: list[tuple[int, int]]) -> None:
+    file, octets = cfdp._File(), set[int]()
+    for offset, length in pieces:
+        file.put(offset, bytes(length))
+        octets |= set(range(offset, offset + length))
+    assert [octet for begin, end in file.there for octet in range(begin, end)] == sorted(octets)
+    assert all(before[1] < after[0] for before, after in pairwise(file.there))
+
+
+def test_a_file_of_endless_pieces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cfdp, "MAX_RANGES", 100)
+    extractor = cfdp.PacketExtractor(cfdp.Options())
+    whole = cfdp.build_file(bytes(220), source=1, transaction=1, name="x", piece_octets=1)
+    for pdu in whole[1:-1:2]:
+        extractor.feed(pdu)
+    assert extractor.rejected["too_many_pieces"] == 10
