@@ -75,6 +75,8 @@ def _lines(description: Mapping[str, Any]) -> Iterator[str]:
     yield from _family("clock_synchronised", "gauge", "Whether something disciplines the clock.", [({}, clock)])
     storage = None if "storage" not in description else int(description["storage"] == "good")
     yield from _family("storage_good", "gauge", "Whether the archive takes records.", [({}, storage)])
+    files = None if "configuration" not in description else int(description["configuration"] == "good")
+    yield from _family("configuration_good", "gauge", "Whether the station works by its files.", [({}, files)])
     for metric in STATION:
         yield from _metric(metric, [({}, description)])
     frames = [({"satellite": slug}, count) for slug, count in description.get("frames_by_satellite", {}).items()]
