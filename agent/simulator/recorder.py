@@ -1,7 +1,8 @@
 """A scenario played into a file, as fast as the machine can: what an SDR, or a TNC, would have recorded.
 
 The suffix says what is written: ``.cu8 .cs16 .cf32`` bare IQ, ``.wav`` IQ of 16 bits, ``.sigmf-data`` with its
-metadata beside, ``.kss`` the octets of a TNC. Faults of the hardware need the hardware; those on the air are here.
+metadata beside, ``.kss`` the octets of a TNC; a scenario without an SDR gives its radio's audio as ``.wav``. Faults
+of the hardware need the hardware; those on the air are here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from agent.simulator.bursts import make_burst
 from agent.simulator.continuous import ContinuousSignal
 from agent.simulator.faults.radio import jammer_of
 from agent.simulator.neighbours import neighbours_burst
+from agent.simulator.radio import Demodulated, Radio
 from agent.simulator.scenario import Scenario, Sdr, Transmission
 from agent.simulator.sky import make_sky, motion_of
 from agent.telemetry.onboard_time import format_utc
@@ -33,7 +35,8 @@ CHUNK_S = 0.25
 MAX_SECONDS = 7 * 86_400.0
 SUFFIXES = (".cu8", ".cs16", ".cf32", ".wav", ".sigmf-data", ".kss")
 
-Write = Callable[[NDArray[np.complex64]], Any]
+Samples = NDArray[np.complex64] | NDArray[np.float32]
+Write = Callable[[Samples], Any]
 
 
 def record(scenario: Scenario, path: Path, seconds: float, begin_utc_ns: UtcNs) -> dict[str, Any]:
@@ -87,9 +90,13 @@ def _record_octets(scenario: Scenario, path: Path, seconds: float, begin_utc_ns:
 
 
 def _record_samples(scenario: Scenario, path: Path, seconds: float, begin_utc_ns: UtcNs) -> Counter[str]:
-    if not scenario.file.sdrs:
-        raise ConfigError(f"scenario {scenario.name} has no SDR to record", mend="a .kss file takes a TNC's octets")
-    sdr = scenario.file.sdrs[0]
+    if not scenario.file.sdrs and not scenario.file.radios:
+        raise ConfigError(
+            f"scenario {scenario.name} has no SDR or radio to record", mend="a .kss file takes a TNC's octets"
+        )
+    sdr: Sdr | Radio = next(iter(scenario.file.sdrs), None) or scenario.file.radios[0]
+    if isinstance(sdr, Radio) and path.suffix != ".wav":
+        raise ConfigError(f"{path}: a radio's audio is recorded as .wav")
     air = Air(sdr.noise_level**2 / sdr.sample_rate_hz)
     for fault in scenario.file.faults:
         jammer = jammer_of(fault, sdr.frequency_hz, sdr.noise_level**2)
@@ -106,6 +113,7 @@ def _record_samples(scenario: Scenario, path: Path, seconds: float, begin_utc_ns
     transmitted: Counter[str] = Counter()
     place = scenario.file.station
     sky = make_sky(scenario, place, begin_utc_ns) if place is not None else None
+    audio = Demodulated(sdr, scenario.file.seed) if isinstance(sdr, Radio) else None
     view = View(float(sdr.sample_rate_hz), sdr.frequency_hz)
     count = round(sdr.sample_rate_hz * CHUNK_S)
     total = round(seconds * sdr.sample_rate_hz)
@@ -138,16 +146,17 @@ def _record_samples(scenario: Scenario, path: Path, seconds: float, begin_utc_ns
                     if piece is not None:
                         air.transmit(piece)
                         transmitted[transmission.label] += 1
-            write(air.render(view, first, min(count, total - first), chance))
+            part = min(count, total - first)
+            write(air.render(view, first, part, chance) if audio is None else audio.render(air, first, part))
             air.forget_before(first / sdr.sample_rate_hz)
     return transmitted
 
 
 @contextmanager
-def _writer(path: Path, sdr: Sdr, begin_utc_ns: UtcNs) -> Iterator[Write]:
+def _writer(path: Path, sdr: Sdr | Radio, begin_utc_ns: UtcNs) -> Iterator[Write]:
     if path.suffix == ".wav":
         with wave.open(str(path), "wb") as file:
-            file.setnchannels(2)
+            file.setnchannels(1 if isinstance(sdr, Radio) else 2)
             file.setsampwidth(2)
             file.setframerate(sdr.sample_rate_hz)
             yield lambda samples: file.writeframesraw(_octets(samples, ".cs16"))
@@ -158,11 +167,11 @@ def _writer(path: Path, sdr: Sdr, begin_utc_ns: UtcNs) -> Iterator[Write]:
         yield lambda samples: _write(plain, samples, path.suffix)
 
 
-def _write(file: BinaryIO, samples: NDArray[np.complex64], suffix: str) -> None:
+def _write(file: BinaryIO, samples: Samples, suffix: str) -> None:
     file.write(_octets(samples, ".cs16" if suffix == ".sigmf-data" else suffix))
 
 
-def _octets(samples: NDArray[np.complex64], suffix: str) -> bytes:
+def _octets(samples: Samples, suffix: str) -> bytes:
     numbers = np.ascontiguousarray(samples).view(np.float32)
     whole: NDArray[Any] = numbers.astype("<f4")
     if suffix == ".cs16":
@@ -173,7 +182,7 @@ def _octets(samples: NDArray[np.complex64], suffix: str) -> bytes:
     return octets
 
 
-def _metadata(sdr: Sdr, begin_utc_ns: UtcNs) -> str:
+def _metadata(sdr: Sdr | Radio, begin_utc_ns: UtcNs) -> str:
     about = {
         "global": {
             "core:datatype": "ci16_le",

@@ -12,15 +12,18 @@ from agent.config import load_satellite
 from agent.definitions import Downlink as Downlink_
 from agent.definitions import ProtocolChoice
 from agent.downlink import Downlink, Transmitter
+from agent.errors import ConfigError
 from agent.receiver import Receiver
 from agent.records import AudioBlock, Frame
 from agent.simulator.air import Air, Burst
 from agent.simulator.modulators import modulate
 from agent.simulator.play import Playing
 from agent.simulator.radio import Demodulated, Radio
+from agent.simulator.recorder import record
 from agent.simulator.satellite_model import channel_bits
 from agent.simulator.scenario import load_scenario
 from agent.sources import make_source
+from agent.sources.recordings import open_recording
 from firmware_protocols import ax25
 
 FRAME = ax25.build_ui_frame("CQ", "SIMSAT", bytes(range(48)))
@@ -81,3 +84,19 @@ async def test_a_played_radio_is_received_over_udp(tmp_path: Path) -> None:
         played.cancel()
         await asyncio.gather(played, return_exceptions=True)
     assert {frame.satellite for frame in found} == {"demosat"}
+
+
+def test_a_recording_of_a_radio_is_a_wav_of_its_audio(tmp_path: Path) -> None:
+    (tmp_path / "audio.toml").write_text(
+        '[[radio]]\nid = "gqrx"\nfrequency_hz = 437_500_000\n[[transmitter]]\nsatellite = "demosat"\n'
+        'downlink = "9k6-fsk"\npacket = "housekeeping"\nevery_s = 0.5\nfirst_s = 0.2\nebn0_db = 25\n'
+    )
+    scenario = load_scenario(str(tmp_path / "audio.toml"))
+    record(scenario, tmp_path / "pass.wav", 1.2, 1_790_000_000 * 10**9)
+    _, satellite = load_satellite("demosat")
+    receiver = Receiver("file", [Transmitter("demosat", satellite, satellite.downlinks[0])])
+    with open_recording(tmp_path / "pass.wav") as recording:
+        records = [one for block in recording.blocks() for one in receiver.feed(block)] + receiver.flush()
+    assert sum(isinstance(one, Frame) for one in records) == 2
+    with pytest.raises(ConfigError, match="audio is recorded as"):
+        record(scenario, tmp_path / "pass.cu8", 1.0, 1_790_000_000 * 10**9)
