@@ -97,7 +97,7 @@ async def judge(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if this is not None:
             loop.add_signal_handler(number, this.cancel)
-    faults = scenario.file.faults
+    faults = [fault for fault in scenario.file.faults if fault.at_s < seconds]
     books = Books(seconds, faults, allowed=scenario.file.alarms)
     books.published = {name: [] for name in DESTINATIONS}
 
