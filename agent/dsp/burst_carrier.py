@@ -22,8 +22,9 @@ from agent.records import IqBlock, UtcNs
 
 NS_PER_S = 1_000_000_000
 MOST_SAMPLES: Final = 1 << 18
-"""Samples of the channel that are kept: some seconds of a narrow one."""
-MOST_REMEMBERED: Final = 1 << 18
+KEPT_S, KEPT_SYMBOLS = 1.5, 6000.0
+"""Of the channel so long is kept, whichever is longer, as far as it is no more than so many samples."""
+MOST_REMEMBERED: Final = 1 << 16
 LONGEST_S, MOST_SYMBOLS, FEWEST_SYMBOLS = 0.3, 2048, 64
 """Doppler moves a carrier by 40 Hz in the first of these at most."""
 POWERS: Final[Mapping[str, int]] = {"bpsk": 2, "qpsk": 4, "pm": 1}
@@ -82,6 +83,7 @@ class BurstCarrier:
         self._learnt = 0
         self._blocks: deque[IqBlock] = deque()
         self._held = 0
+        self._most = min(MOST_SAMPLES, round(sample_rate_hz * max(KEPT_S, KEPT_SYMBOLS / baudrate_bd)))
 
     def feed(self, block: IqBlock) -> None:
         """Keep a block of the channel."""
@@ -92,7 +94,7 @@ class BurstCarrier:
             self._held = 0
         self._blocks.append(block)
         self._held += len(block.samples)
-        while self._held > MOST_SAMPLES and len(self._blocks) > 1:
+        while self._held > self._most and len(self._blocks) > 1:
             self._held -= len(self._blocks.popleft().samples)
 
     def measure(self, start_utc_ns: UtcNs, symbols: NDArray[np.int8]) -> tuple[float, UtcNs] | None:
