@@ -130,12 +130,12 @@ def run(arguments: argparse.Namespace) -> int:
         receiver = given.plan.receiver(None if watching is None else watching.watcher)
         out = stack.enter_context(open_output(arguments, given.plan.transmitters, given.start_utc_ns))
         kept = _keeper(arguments.files)
-        progress = stack.enter_context(Progress(given.name, given.done, wanted=not out.on_terminal))
-        for block in given.blocks():
-            if watching is not None:
-                watching.feed(block)
-            out.write(kept(receiver.feed(block)))
-            progress.show()
+        with Progress(given.name, given.done, wanted=not out.on_terminal) as progress:
+            for block in given.blocks():
+                if watching is not None:
+                    watching.feed(block)
+                out.write(kept(receiver.feed(block)))
+                progress.show()
         out.write(kept(receiver.flush()))
         if watching is not None:
             given.notes += watching.close(receiver)
