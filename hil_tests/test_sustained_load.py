@@ -264,4 +264,6 @@ async def test_a_days_frames_leave_memory_tasks_threads_and_descriptors_as_they_
     if DAY_FRAMES >= 100_000:
         assert growth_mib <= MAX_GROWTH_MIB
     for name in ("tasks", "threads", "descriptors"):
-        assert abs(getattr(last, name) - getattr(first, name)) <= 2, name
+        # A message on its way is a task for a moment: what does not go away is what counts.
+        held = [getattr(item, name) for item in readings]
+        assert abs(min(held[-3:]) - min(held[:3])) <= 2, f"{name}: {held}"
