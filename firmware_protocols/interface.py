@@ -50,9 +50,9 @@ class LinkFrame:
 
     ``data`` are the octets a KISS client would get. ``offset`` is the position of the frame's first element
     (octet or soft symbol) in everything fed since the deframer was made, ``span`` how many elements it took.
-    ``check`` names what stands behind it (``fcs``, ``rs``, ``crc32c``, ``golay``, ``bch``, ``tnc`` when a TNC checked
-    it, ``none``); ``corrected`` counts the bits or symbols that were repaired. ``reported_utc_ms`` is the time
-    the stream itself gives for the frame (a KISS time stamp), in milliseconds of UTC since 1970.
+    ``check`` names what stands behind it (``fcs``, ``rs``, ``crc32c``, ``golay``, ``bch``, ``tnc`` when a TNC
+    checked it, ``none``); ``corrected`` counts the bits or symbols that were repaired. ``reported_utc_ms`` is the
+    time the stream itself gives for the frame (a KISS time stamp), in milliseconds of UTC since 1970.
     """
 
     data: bytes
