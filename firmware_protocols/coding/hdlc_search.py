@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 # Indices into the int64 state array.
 POSITION, CHANNEL, RAW, FLAGS, GOOD_END, FIRST_FLAG, KEPT_FLAGS = 0, 1, 2, 3, 4, 5, 6
-STATE_SIZE = FIRST_FLAG + KEPT_FLAGS
+FIRST_HOPELESS = FIRST_FLAG + KEPT_FLAGS  # of each kept flag, whether what follows it is known to be no header
+STATE_SIZE = FIRST_HOPELESS + KEPT_FLAGS
 # Indices into the parameter array.
 TAPS, INVERT, MIN_OCTETS, MAX_OCTETS, HEADER, REPAIR_BITS, PARAMETER_COUNT = 0, 1, 2, 3, 4, 5, 6
 # Values of the header parameter.
@@ -290,7 +291,7 @@ def _repair(  # pragma: no cover
     unit_weights = np.empty(WEAKEST, np.float32)
     for k in range(state[FLAGS] - 1, -1, -1):
         start = state[FIRST_FLAG + k]
-        if here - start < min_bits:
+        if here - start < min_bits or state[FIRST_HOPELESS + k]:
             continue
         if here - start > parameters[REPAIR_BITS]:
             break
@@ -304,6 +305,8 @@ def _repair(  # pragma: no cover
         if outcome >= 0:
             complete = outcome
         if _regular_octets(octets, min(complete, 14)) < PROMISING_OCTETS:
+            if header_end < end:  # it has been seen whole and will not change
+                state[FIRST_HOPELESS + k] = 1
             continue
         _load_bits(ring, first + header_end, here, bits[header_end:])
         kept = _find_weakest(ring, start, here, places, weights)
@@ -417,12 +420,15 @@ def _close(  # pragma: no cover
         state[GOOD_END] = repaired_end if repaired_end >= 0 else here
         if 0 <= repaired_end < here:
             state[FIRST_FLAG] = repaired_end
+            state[FIRST_HOPELESS] = 0
             flags = 1
     elif flags == KEPT_FLAGS:
         for k in range(KEPT_FLAGS - 1):
             state[FIRST_FLAG + k] = state[FIRST_FLAG + k + 1]
+            state[FIRST_HOPELESS + k] = state[FIRST_HOPELESS + k + 1]
         flags -= 1
     state[FIRST_FLAG + flags] = here
+    state[FIRST_HOPELESS + flags] = 0
     state[FLAGS] = flags + 1
     return good or repaired_end >= 0
 
