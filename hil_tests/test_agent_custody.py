@@ -46,14 +46,14 @@ def archived(directory: Path, after: int = 0) -> dict[int, bytes]:
 
 
 async def everything_delivered(consumer: ConsumerProcess, through: int) -> None:
-    """Wait until the consumer has a record; fails when it gets nothing for ``SETTLE_S``."""
-    newest, since_s = 0, time.monotonic()
-    while newest < through:
+    """Wait until the consumer has everything; fails when it gets nothing for ``SETTLE_S``."""
+    chain, since_s = 0, time.monotonic()
+    while chain < through:
         await asyncio.sleep(0.5)
-        before, newest = newest, await asyncio.to_thread(consumer.newest)
-        if newest > before:
+        before, chain = chain, await asyncio.to_thread(consumer.chain)
+        if chain > before:
             since_s = time.monotonic()
-        assert time.monotonic() - since_s < SETTLE_S, f"the consumer stays at {newest}, the archive has {through}"
+        assert time.monotonic() - since_s < SETTLE_S, f"the consumer stays at {chain}, the archive has {through}"
 
 
 @pytest.mark.timeout(10_800)

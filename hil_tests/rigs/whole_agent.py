@@ -263,11 +263,11 @@ class ConsumerProcess:
             except sqlite3.OperationalError:
                 return []
 
-    def newest(self) -> int:
-        """Return the highest number it has."""
+    def chain(self) -> int:
+        """Return the number through which it has everything; state that overtakes a backlog does not move it."""
         with contextlib.closing(sqlite3.connect(self.database)) as store:
             try:
-                return int(store.execute("SELECT coalesce(max(seq), 0) FROM kept").fetchone()[0])
+                return int(store.execute("SELECT coalesce(max(seq), 0) FROM chain").fetchone()[0])
             except sqlite3.OperationalError:
                 return 0
 
