@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import ceil, floor
 
 Curve = list[tuple[float, float]]
 """(Eb/N0 in dB, share of frames), rising."""
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 760, 300, 46, 34
-LEGEND = 260
+WIDTH, HEIGHT, LEFT, BOTTOM = 860, 300, 46, 34
+LEGEND = 350
 COLOURS = ("#1d5a9b", "#d9662b", "#2f8f4e", "#8e44ad", "#c79a00", "#34495e", "#7f8c8d", "#b3261e")
 
 
@@ -36,7 +37,7 @@ def drawing(title: str, curves: Mapping[str, Curve]) -> str:
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         f'<text x="{LEFT}" y="14" font-size="13">{title}</text>',
     ]
-    for tick in range(round(lo), round(hi) + 1):
+    for tick in range(ceil(lo), floor(hi) + 1):
         x, y = place(tick, 0.0).split(",")
         parts.append(f'<path d="M{place(tick, 0)} L{place(tick, 1)}" stroke="#e5e5e5"/>')
         parts.append(f'<text x="{x}" y="{float(y) + 14:.0f}" text-anchor="middle">{tick}</text>')
