@@ -30,7 +30,8 @@ def tables(folder: Path) -> str:
     left_out = sum(map(len, busy.values()))
     plays = {name: [one for one in ledgers if one not in busy[name]] for name, ledgers in plays.items()}
     plays = {name: ledgers for name, ledgers in plays.items() if ledgers}
-    lines = [f"On {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.", ""]
+    load = f"load average {os.getloadavg()[2]:.0f} of {os.cpu_count()}"
+    lines = [f"On {platform.machine()}, {load} cores, Python {platform.python_version()}.", ""]
     if plays:
         lines += [*_faults(plays), "", *_scenarios(plays), ""]
     if left_out:
