@@ -279,11 +279,36 @@ class _Stream:
         index = max(0, bisect_right(self.starts, offset) - 1)
         return self.blocks[index], offset - self.starts[index]
 
+    def noise(self, start_utc_ns: UtcNs, span_ns: int) -> float | None:
+        """Give the mean N0/Es over a time, ``None`` where less than half of it is known."""
+        total, known = 0.0, 0.0
+        end = self.fed
+        for block, begin in zip(reversed(self.blocks), reversed(self.starts), strict=True):
+            length_ns, end = (end - begin) / block.baudrate_bd * NS_PER_S, begin
+            if block.start_utc_ns + length_ns <= start_utc_ns:
+                break
+            if block.noise is None or not len(block.noise) or block.start_utc_ns >= start_utc_ns + span_ns:
+                continue
+            each_ns = length_ns / len(block.noise)
+            first = max(0, int((start_utc_ns - block.start_utc_ns) / each_ns))
+            last = min(
+                len(block.noise), max(first + 1, int((start_utc_ns + span_ns - block.start_utc_ns) / each_ns))
+            )
+            total += float(block.noise[first:last].sum()) * each_ns
+            known += (last - first) * each_ns
+        return total / known if known > 0.5 * span_ns else None
+
 
 def _without_symbols(block: SymbolBlock) -> SymbolBlock:
     nothing = block.soft[:0].copy()  # a view would keep all the symbols
     return SymbolBlock(
-        nothing, block.baudrate_bd, block.start_utc_ns, block.snr_db, block.frequency_offset_hz, block.stream
+        nothing,
+        block.baudrate_bd,
+        block.start_utc_ns,
+        block.snr_db,
+        block.frequency_offset_hz,
+        block.stream,
+        noise=block.noise,
     )
 
 
@@ -398,6 +423,12 @@ class Downlink:
         found = self._carrier.measure(start_utc_ns, stream.symbols.take(link_frame.offset, link_frame.span))
         return (None, None) if found is None else (found[0], self._doppler_at(found[1]))
 
+    def _snr_db(self, start_utc_ns: UtcNs, span_ns: int, middle: SymbolBlock) -> float | None:
+        """Return a frame's Es/N0: of the hypothesis that explains its time best, the neighbours' noise left out."""
+        told = [stream.noise(start_utc_ns, span_ns) for stream in self._streams.values()]
+        least = min((noise for noise in told if noise is not None), default=None)
+        return middle.snr_db if least is None else -10.0 * math.log10(max(least, 1e-6))
+
     def _new_deframer(self) -> interface.SymbolDeframer:
         choice = self.transmitter.downlink.framing
         _, deframer = interface.make_deframer(choice.protocol, choice.options)
@@ -426,7 +457,7 @@ class Downlink:
                 self.transmitter,
                 link_frame,
                 start_utc_ns,
-                snr_db=middle.snr_db,
+                snr_db=self._snr_db(start_utc_ns, span_ns, middle),
                 frequency_offset_hz=middle.frequency_offset_hz if offset_hz is None else offset_hz,
                 source=self.source,
                 doppler_corrected_hz=corrected_hz,

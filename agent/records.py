@@ -70,6 +70,7 @@ class SymbolBlock:
     decision of an error-free signal is near ±1). ``stream`` names the hypothesis: a deframer is fed from one
     stream only. ``first`` is set on the block that begins a new burst or follows a loss: what the deframer
     held before belongs to another transmission. ``start_utc_ns`` is the time of the first symbol's middle.
+    ``noise`` is N0/Es (a ratio) in stretches of equal length that together are the block; ``snr_db`` is its mean's.
     """
 
     soft: NDArray[np.float32]
@@ -79,6 +80,7 @@ class SymbolBlock:
     frequency_offset_hz: float | None = None
     stream: int = 0
     first: bool = False
+    noise: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +16,7 @@ from agent.receiver import Receiver
 from agent.records import AudioBlock, Frame, IqBlock, OctetBlock, PacketRecord, ParameterReport, Record
 from firmware_protocols import ccsds_aos, kiss, space_packet
 from tests import signals
+from tests.benchmarks import waveforms
 
 NS_PER_S = 1_000_000_000
 BEGIN_UTC_NS = 1_795_000_000 * NS_PER_S
@@ -63,6 +65,35 @@ def test_a_frame_is_stamped_with_the_time_of_its_first_symbol() -> None:
     (frame,) = [record for record in records if isinstance(record, Frame)]
     preamble_s = len(signals.bits(FRAMES[0])) / 9600
     assert 0.5 <= (frame.received_utc_ns - BEGIN_UTC_NS) / NS_PER_S <= 0.5 + preamble_s
+
+
+@pytest.mark.parametrize("ebn0_db", [9.0, 14.0, 20.0])
+@pytest.mark.parametrize(
+    ("modulation", "baudrate_bd", "send"),
+    [("fsk", 9600.0, waveforms.gfsk_bursts), ("bpsk", 1200.0, waveforms.bpsk_bursts)],
+)
+def test_a_frame_tells_its_own_es_over_n0_and_not_that_of_the_silence_about_it(
+    modulation: str, baudrate_bd: float, send: Callable[..., waveforms.Transmission], ebn0_db: float
+) -> None:
+    rng = np.random.default_rng(8)
+    sent = send(3, rng)
+    samples = waveforms.noisy_iq(sent, ebn0_db, rng).astype(np.complex64)
+    downlink = definitions.Downlink(
+        name="burst",
+        frequency_hz=437e6,
+        modulation=modulation,
+        baudrate_bd=baudrate_bd,
+        framing=definitions.ProtocolChoice(protocol="ax25", options={"scrambler": "g3ruh"}),
+    )
+    rate_hz, size = float(waveforms.RATE_HZ), 12_000
+    receiver = Receiver("test", [Transmitter(None, None, downlink)])
+    blocks = [
+        IqBlock(samples[i : i + size], rate_hz, 437e6, BEGIN_UTC_NS + round(i / rate_hz * NS_PER_S))
+        for i in range(0, len(samples), size)
+    ]
+    told = [record.snr_db for record in run(receiver, blocks) if isinstance(record, Frame)]
+    assert len(told) == len(sent.frames)
+    assert told == pytest.approx([ebn0_db] * len(told), abs=1.0)
 
 
 def test_equal_frames_sent_twice_are_two_frames() -> None:

@@ -155,8 +155,8 @@ class PhaseTracker:
 
     def feed(
         self, symbols: Planar, positions: NDArray[np.float64], *, last: bool = False
-    ) -> tuple[Planar, NDArray[np.float64], float, float]:
-        """Give (float32[2, n] the axes' values, their positions, Es/N0 in dB, carrier's cycles a symbol)."""
+    ) -> tuple[Planar, NDArray[np.float64], NDArray[np.float32], float]:
+        """Give (float32[2, n] the axes, their positions, N0/Es of every eight, the carrier's cycles a symbol)."""
         self._symbols = np.concatenate((self._symbols, symbols), axis=1)
         self._positions = np.concatenate((self._positions, positions))
         waiting = len(self._positions)
@@ -167,11 +167,13 @@ class PhaseTracker:
         if last and count < waiting:
             count += 8
         if count <= 0:
-            return np.empty((2, 0), dtype=np.float32), np.empty(0), -99.0, 0.0
+            return np.empty((2, 0), dtype=np.float32), np.empty(0), np.empty(0, dtype=np.float32), 0.0
         axes = np.empty((2, count), dtype=np.float32)
-        quality = np.zeros(3)
+        quality = np.empty((count // 8 + 1, 3))
         psk_kernels.align_psk(self._symbols, self._eights, self._order, self._state, axes, quality)
         self._symbols = self._symbols[:, count:].copy()
         given, self._positions = self._positions[:count], self._positions[count:]
-        snr = self._order / 4.0 / max(quality[0] / quality[1], 1e-6)
-        return axes[:, : len(given)], given, 10.0 * math.log10(snr), quality[2] / quality[1] / (2.0 * math.pi)
+        eights = quality[: max(1, (len(given) + 7) // 8)]
+        noise = (4.0 / self._order * eights[:, 0] / eights[:, 1]).astype(np.float32)
+        turn = quality[:, 2].sum() / count / (2.0 * math.pi)
+        return axes[:, : len(given)], given, noise, turn

@@ -126,7 +126,7 @@ class Slicer:
             if levelled is not None:
                 first, final = float(levelled.positions[0]), float(levelled.positions[-1])
                 where_hz = None if offset is None else offset(first, final, levelled.middle())
-                out += branch.blocks.make(levelled.soft, levelled.positions[::KNOT], levelled.snr_db(), where_hz)
+                out += branch.blocks.make(levelled.soft, levelled.positions[::KNOT], levelled.noise(), where_hz)
         return out
 
     def traces(self, unit: str) -> list[Trace]:
@@ -182,9 +182,9 @@ class AudioReceiver:
         self._signal = signal
         # The phase after sample i belongs half a sample behind its middle.
         centres = self._slicer.centres * SAMPLES_PER_SYMBOL - 0.5
-        soft, given, snr_db, _ = self._detector.feed(signal, centres, last=last)
+        soft, given, noise, _ = self._detector.feed(signal, centres, last=last)
         if len(soft):
-            out += self._blocks.make(soft, given[::KNOT] / SAMPLES_PER_SYMBOL, snr_db, None)
+            out += self._blocks.make(soft, given[::KNOT] / SAMPLES_PER_SYMBOL, noise, None)
         return with_best_snr(out)
 
     def _remodulate(self, levelled: Levelled, *, last: bool) -> Planar:
@@ -274,12 +274,12 @@ class Receiver:
         out = self._slicer.feed(frequency, self._offset_hz, last=last)
         # The discriminator's output lies half a sample before the later of its two samples.
         centres = self._slicer.centres * self._per_symbol - 0.5
-        soft, given, snr_db, turn = self._detector.feed(narrow, centres, last=last)
+        soft, given, noise, turn = self._detector.feed(narrow, centres, last=last)
         if len(soft):
             turned_hz = self._sense * turn * self._baud
             first, final = given[0] / self._per_symbol, given[-1] / self._per_symbol
             where_hz = self._offset_hz(first, final, turned_hz)
-            out += self._detected.make(soft, given[::KNOT] / self._per_symbol, snr_db, where_hz)
+            out += self._detected.make(soft, given[::KNOT] / self._per_symbol, noise, where_hz)
         return with_best_snr(out)
 
     def _offset_hz(self, first: float, last: float, rest_hz: float) -> float:

@@ -203,11 +203,11 @@ class OffsetPskChain:
         other[self._given & 1 :: 2] *= np.float32(-1.0)
         self._given += len(other)
         knots = levelled.positions[::KNOT] * (2.0 / _PER_SYMBOL)
-        snr_db = levelled.snr_db()
+        noise = levelled.noise()
         return [
             block
             for blocks, soft in zip(self._blocks, (levelled.soft, other), strict=True)
-            for block in blocks.make(soft, knots, snr_db, where_hz)
+            for block in blocks.make(soft, knots, noise, where_hz)
         ]
 
     def _take(self, lines: NDArray[np.float64]) -> tuple[NDArray[np.complex128], NDArray[np.float64], float]:

@@ -118,6 +118,7 @@ class PskChain:
         of a hypothesis, each of which becomes a stream; with ``order`` 4 they give two bits a symbol.
         """
         self._keyed_bd = baudrate_bd * halves
+        self._halves = halves
         self._fast_hz = SAMPLES_PER_SYMBOL * self._keyed_bd
         self._carrier = np.array([carrier_hz / sample_rate_hz])
         self._oscillator = np.zeros(1)
@@ -163,7 +164,8 @@ class PskChain:
         stream = 0
         for branch in self._branches:
             symbols, positions = branch.clock.feed(filtered, last=last)
-            axes, given, snr_db, turn = branch.phase.feed(symbols, positions, last=last)
+            axes, given, noise, turn = branch.phase.feed(symbols, positions, last=last)
+            noise /= np.float32(self._halves)
             branch.symbols, branch.positions, branch.axes, branch.given = symbols, positions, axes, given
             for maker in branch.makers:
                 if len(given):
@@ -173,7 +175,7 @@ class PskChain:
                     where_hz = removed * self._fast_hz + turn * self._keyed_bd
                     if len(soft):
                         knots = self._knots(given, first, len(soft))
-                        out += self._blocks[stream].make(soft, knots, snr_db, where_hz)
+                        out += self._blocks[stream].make(soft, knots, noise, where_hz)
                 stream += 1
         return out
 

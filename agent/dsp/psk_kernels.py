@@ -19,7 +19,7 @@ _REORDER = {"reassoc", "contract"}  # lets sums be vectorised; NaN and infinitie
 
 
 @njit(
-    "void(float32[:,::1], int64, int64, float64[::1], float32[:,::1], float64[::1])",
+    "void(float32[:,::1], int64, int64, float64[::1], float32[:,::1], float64[:,::1])",
     nogil=True,
     cache=True,
     fastmath=_REORDER,
@@ -38,8 +38,8 @@ def align_psk(
     eights on either side of every 8, unwrapped, and straight between their middles; its size is the amplitude
     squared, noise not counted. ``axes`` holds a whole number of eights; ``symbols`` has ``8 half`` symbols before
     them and ``8 half + 8`` after. ``state`` is (phase in radians of the eight before the first, its gain).
-    ``quality`` gets (sum of squared misses of one axis, symbols, sum of phase steps in radians). Source: A. and
-    A. Viterbi, IEEE Trans. IT 29 (1983).
+    ``quality[group]`` gets (sum of squared misses of one axis, symbols, phase step in radians) about the
+    beginning of each eight, and of one more. Source: A. and A. Viterbi, IEEE Trans. IT 29 (1983).
     """
     count = axes.shape[1]
     groups = count // 8 + 1
@@ -78,6 +78,7 @@ def align_psk(
         cos, sin, step_cos, step_sin = np.cos(turn), np.sin(turn), np.cos(step), np.sin(step)
         level_step = (gain - old_gain) / 8.0
         level = old_gain + level_step * (begin - first + 4.5)
+        missed = 0.0
         for i in range(begin, end):
             a, b = symbols[0, i + 8 * half], symbols[1, i + 8 * half]
             x, y = (a * cos + b * sin) * level, (b * cos - a * sin) * level
@@ -85,14 +86,16 @@ def align_psk(
             axes[1, i] = y
             if order == 4:
                 miss_x, miss_y = abs(x) - 1.0, abs(y) - 1.0
-                quality[0] += 0.5 * (miss_x * miss_x + miss_y * miss_y)
+                missed += 0.5 * (miss_x * miss_x + miss_y * miss_y)
             else:
-                quality[0] += y * y
+                missed += y * y
             cos, sin = cos * step_cos - sin * step_sin, cos * step_sin + sin * step_cos
             level += level_step
+        quality[g, 0] = missed
+        quality[g, 1] = end - begin
+        quality[g, 2] = 0.0
         if first < count:
-            quality[1] += 8.0
-            quality[2] += phase - old_phase
+            quality[g, 2] = phase - old_phase
             state[0], state[1] = phase, gain
         old_phase, old_gain = phase, gain
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from agent.dsp import cpm_kernels, filters
 from agent.dsp.sampling import Planar
+from agent.dsp.symbol_blocks import averaged
 
 _TAPS_HALF = 4
 _BANK = filters.polyphase_bank(filters.lowpass_pulse(0.42, float(_TAPS_HALF), 40.0), _TAPS_HALF)
@@ -119,6 +120,7 @@ class SequenceDetector:
         self._held = np.empty(0)  # centres whose bits are still in the paths
         self._lead = DEPTH - 2  # bits still to come that belong to no symbol
         self._memory = memory
+        self._powers = np.empty((0, 2), dtype=np.float32)
         self._place = 0.0  # in the ring of the paths
 
     def _tune(self, around: NDArray[np.float32], level: float) -> None:
@@ -145,18 +147,19 @@ class SequenceDetector:
         """Give the Es/N0 that a detector for an index makes out."""
         survivors = np.zeros((4, 6), dtype=np.float32)
         survivors[:, 3] = 1.0
-        soft, quality = np.empty(len(part), dtype=np.float32), np.zeros(3)
+        soft, quality = np.empty(len(part), dtype=np.float32), np.empty((len(part), 3), dtype=np.float32)
         gains = np.array([memory, _AGILITY, _WIDEST_TURN, 1.0 / level, 0.0])
         templates, advances = phase_templates(_rounded(index), self._bandwidth_time, self._count)
         cpm_kernels.detect_sequence(
             part, templates, advances, gains, survivors, np.zeros((4, DEPTH), dtype=np.float32), soft, quality
         )
-        return float(quality[1] / max(quality[0], 1e-12))
+        missed, heard = quality[:, :2].sum(axis=0, dtype=np.float64)
+        return float(heard / max(missed, 1e-12))
 
     def feed(
         self, samples: Planar, centres: NDArray[np.float64], *, last: bool = False
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], float, float]:
-        """Give (soft values, their positions, Es/N0 in dB, frequency offset in cycles a symbol)."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32], float]:
+        """Give (soft values, their positions, N0/Es in equal stretches, frequency offset in cycles a symbol)."""
         self._buffer = np.concatenate((self._buffer, samples), axis=1)
         self._waiting = np.concatenate((self._waiting, centres))
         if last:
@@ -169,7 +172,7 @@ class SequenceDetector:
         reach = 0.5 * self._count * self._spacing + _TAPS_HALF + 1
         ready = int(np.searchsorted(self._waiting, self._origin + self._buffer.shape[1] - reach))
         if not ready:
-            return np.empty(0, dtype=np.float32), np.empty(0), -99.0, 0.0
+            return np.empty(0, dtype=np.float32), np.empty(0), np.empty(0, dtype=np.float32), 0.0
         centres, self._waiting = self._waiting[:ready], self._waiting[ready:]
         self._held = np.concatenate((self._held, centres))
         around = np.empty((ready, 2, self._count), dtype=np.float32)
@@ -178,7 +181,7 @@ class SequenceDetector:
         if self._widest_index:
             self._tune(around, level)
         soft = np.empty(ready, dtype=np.float32)
-        quality = np.zeros(3)
+        quality = np.empty((ready, 3), dtype=np.float32)
         gains = np.array([self._memory, _AGILITY, _WIDEST_TURN, 1.0 / level, self._place])
         cpm_kernels.detect_sequence(
             around, self._templates, self._advances, gains, self._survivors, self._paths, soft, quality
@@ -194,5 +197,8 @@ class SequenceDetector:
             self._lead -= drop
         given, self._held = self._held[: len(soft)], self._held[len(soft) :]
         soft = np.clip(soft[: len(given)] / np.float32(_FULL_GAP), -_LARGEST_SOFT, _LARGEST_SOFT)
-        snr_db = 10.0 * math.log10(max(quality[1] / max(quality[0], 1e-12), 1e-4))
-        return soft, given, snr_db, quality[2] / ready / (2.0 * math.pi)
+        # A symbol's bit leaves the paths long after the symbol has shown its noise.
+        powers = self._powers = np.concatenate((self._powers, quality[:, :2]))
+        self._powers = powers[len(given) :].copy()
+        noise = averaged(powers[: len(given), 0], powers[: len(given), 1]) if len(given) else powers[:0, 0]
+        return soft, given, noise, float(quality[:, 2].mean(dtype=np.float64)) / (2.0 * math.pi)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,21 @@ KNOT = 512
 """Symbols between the positions that a block's times are judged by."""
 
 UNEVEN_SYMBOLS = 0.25
+
+STRETCH = 16
+"""Symbols that share a figure of the noise."""
+
+
+def es_n0_db(noise: float) -> float:
+    """Give Es/N0 in dB for N0/Es as a ratio, within bounds."""
+    return -10.0 * math.log10(min(max(noise, 1e-6), 1e4))
+
+
+def averaged(noise: NDArray[np.floating[Any]], signal: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Give the ratio of two powers told for each symbol, over stretches of about ``STRETCH`` symbols."""
+    edges = np.linspace(0, len(noise), max(1, len(noise) // STRETCH), endpoint=False).astype(np.intp)
+    ratio = np.add.reduceat(noise, edges) / np.maximum(np.add.reduceat(signal, edges), 1e-12)
+    return np.asarray(ratio, dtype=np.float32)
 
 
 class Blocks:
@@ -25,30 +42,49 @@ class Blocks:
         self._first = True
 
     def make(
-        self, soft: NDArray[np.float32], knots: NDArray[np.float64], snr_db: float, offset_hz: float | None
+        self,
+        soft: NDArray[np.float32],
+        knots: NDArray[np.float64],
+        noise: NDArray[np.float32],
+        offset_hz: float | None,
     ) -> list[SymbolBlock]:
         """Make a block, or several where the clock does not run evenly and one start would not tell the times.
 
-        ``knots`` are the positions, in symbols after the stream's start, of the symbols 0, ``KNOT``, 2 ``KNOT`` ….
+        ``knots`` are the positions, in symbols after the stream's start, of the symbols 0, ``KNOT``, 2 ``KNOT`` …;
+        ``noise`` is N0/Es in stretches of equal length.
         """
         even = knots[0] + KNOT * np.arange(len(knots))
         if np.ptp(knots - even) < UNEVEN_SYMBOLS:
-            return [self._block(soft, float(knots[0]), snr_db, offset_hz)]
+            return [self._block(soft, float(knots[0]), noise, offset_hz)]
         parts = zip(range(0, len(soft), KNOT), knots.tolist(), strict=True)
-        return [self._block(soft[at : at + KNOT], start, snr_db, offset_hz) for at, start in parts]
+        density = len(noise) / len(soft)
+        return [
+            self._block(
+                soft[at : at + KNOT],
+                start,
+                noise[int(at * density) : max(int(at * density) + 1, int((at + KNOT) * density))],
+                offset_hz,
+            )
+            for at, start in parts
+        ]
 
     def _block(
-        self, soft: NDArray[np.float32], position_symbols: float, snr_db: float, offset_hz: float | None
+        self,
+        soft: NDArray[np.float32],
+        position_symbols: float,
+        noise: NDArray[np.float32],
+        offset_hz: float | None,
     ) -> SymbolBlock:
         first, self._first = self._first, False
         return SymbolBlock(
             soft=soft,
             baudrate_bd=self._baud,
             start_utc_ns=self._start_utc_ns + round(position_symbols * 1e9 / self._baud),
-            snr_db=snr_db,
+            snr_db=es_n0_db(float(noise.mean())),
             frequency_offset_hz=offset_hz,
             stream=self._stream,
             first=first,
+            noise=noise,
         )
 
 

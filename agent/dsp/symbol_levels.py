@@ -6,7 +6,6 @@ changing amplitude without any loop: each 16 symbols are judged by the symbols o
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,9 +24,9 @@ class Levelled:
     positions: NDArray[np.float64]
     levels: NDArray[np.float32]
 
-    def snr_db(self) -> float:
-        """Tell Es/N0 as the spread of the symbols around their levels shows it."""
-        return -10.0 * math.log10(2.0 * max(float(self.levels[:, 2].mean()), 1e-6))
+    def noise(self) -> NDArray[np.float32]:
+        """Tell N0/Es of every group as the spread of the symbols around their levels shows it."""
+        return np.asarray(2.0 * self.levels[:, 2], dtype=np.float32)
 
     def middle(self) -> float:
         """Tell the mean middle between the levels."""

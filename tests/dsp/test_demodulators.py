@@ -137,7 +137,8 @@ def test_clock_errors_are_followed(ppm: float) -> None:
 def test_bpsk_carrier_is_found_in_iq_and_reported(bpsk: air.Transmission, offset_hz: float) -> None:
     blocks = demodulate("bpsk", 1200.0, air.shifted(air.noisy_iq(bpsk, QUIET_DB, rng()), offset_hz))
     assert frames(blocks) == set(bpsk.frames)
-    best = max(blocks, key=lambda one: one.snr_db or -99.0)
+    # A short block may begin or end a stretch of which the carrier was a mean with noise.
+    best = max((one for one in blocks if len(one.soft) > 512), key=lambda one: one.snr_db or -99.0)
     assert best.frequency_offset_hz == pytest.approx(offset_hz, abs=5.0)
 
 

@@ -84,11 +84,14 @@ def test_bpsk_symbols_are_turned_upright_while_the_carrier_runs_away() -> None:
     bits = np.sign(np.random.default_rng(4).standard_normal(1000))
     z = 3.0 * bits * np.exp(1j * (0.4 + 0.002 * np.arange(1000)))
     symbols = np.stack((z.real, z.imag)).astype(np.float32)
-    axes, state, quality = np.empty((2, 960), np.float32), np.array([0.0, -1.0]), np.zeros(3)
+    axes, state, quality = np.empty((2, 960), np.float32), np.array([0.0, -1.0]), np.empty((121, 3))
     psk_kernels.align_psk(symbols, 2, 2, state, axes, quality)
     assert np.allclose(axes[0], bits[16:976], atol=0.01)
     assert np.allclose(axes[1], 0.0, atol=0.01)
-    assert quality[2] / quality[1] == pytest.approx(0.002, rel=0.02)
+    missed, symbols_of, turned = quality.sum(axis=0)
+    assert symbols_of == 960
+    assert missed == pytest.approx(0.0, abs=0.02)
+    assert turned / 960 == pytest.approx(0.002, rel=0.02)
 
 
 def test_remodulated_phase_is_the_integral_of_the_frequency() -> None:
@@ -118,7 +121,7 @@ def test_sequence_detector_decides_as_its_slow_twin(index: float) -> None:
     planar = np.ascontiguousarray(np.stack((received.real, received.imag), axis=1), dtype=np.float32)
     survivors, paths = np.zeros((4, 6), np.float32), np.zeros((4, DEPTH), np.float32)
     survivors[:, 3] = 1.0
-    soft, quality = np.empty(400, np.float32), np.zeros(3)
+    soft, quality = np.empty(400, np.float32), np.empty((400, 3), np.float32)
     cpm_kernels.detect_sequence(
         planar, templates, advances, np.array([0.9, 0.02, 0.35, 1.0, 0.0]), survivors, paths, soft, quality
     )
@@ -143,7 +146,7 @@ def test_confidence_follows_the_noise() -> None:
     planar = np.ascontiguousarray(np.stack((received.real, received.imag), axis=1), dtype=np.float32)
     survivors, paths = np.zeros((4, 6), np.float32), np.zeros((4, DEPTH), np.float32)
     survivors[:, 3] = 1.0
-    soft, quality = np.empty(2000, np.float32), np.zeros(3)
+    soft, quality = np.empty(2000, np.float32), np.empty((2000, 3), np.float32)
     gains = np.array([0.9, 0.02, 0.35, 1.0, 0.0])
     cpm_kernels.detect_sequence(planar, templates, advances, gains, survivors, paths, soft, quality)
     decided = soft[DEPTH - 2 :]

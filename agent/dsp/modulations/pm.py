@@ -11,7 +11,6 @@ what stands at right angles to it is the subcarrier, an ordinary BPSK signal on 
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import msgspec
@@ -23,6 +22,7 @@ from agent.dsp.carrier_recovery import CarrierRemoval, SpectralLine
 from agent.dsp.phase_shift import BitMaker, Manchester, Plain, PskChain
 from agent.dsp.presence import Presence
 from agent.dsp.sampling import Chain, Intake, Look, Planar, Resampler, Signal, Streaming
+from agent.dsp.symbol_blocks import averaged, es_n0_db
 from agent.records import AudioBlock, IqBlock, SymbolBlock, Trace
 
 
@@ -129,8 +129,8 @@ class _Chain:
         if not self._direct:
             return replace(block, frequency_offset_hz=carrier_hz)
         miss = np.abs(block.soft) - np.float32(1.0)
-        snr_db = -10.0 * math.log10(2.0 * max(float(np.vdot(miss, miss)) / len(miss), 1e-6))
-        return replace(block, frequency_offset_hz=carrier_hz, snr_db=snr_db)
+        noise = averaged(2.0 * miss * miss, np.ones_like(miss))
+        return replace(block, frequency_offset_hz=carrier_hz, noise=noise, snr_db=es_n0_db(float(noise.mean())))
 
     def traces(self) -> list[Trace]:
         """Show the residual carrier, what stands at right angles to it, and the stages of the subcarrier."""
