@@ -40,7 +40,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 async def agent(folder: Path, clock: StationClock, station: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     with (folder / "agent.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "agent.commands.under_trial", str(clock.path), str(os.getpid())),
+            *(sys.executable, "-m", "agent.under_trial", str(clock.path), str(os.getpid())),
             *("--log-level", "warning", "run", str(station)),
             stdout=log,
             stderr=log,

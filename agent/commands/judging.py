@@ -212,7 +212,7 @@ async def _agent(page: Path, station: Path, log: Path | None) -> AsyncIterator[a
     words = (log or station.with_name("agent.log")).open("wb")
     with words:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "agent.commands.under_trial", str(page), str(os.getpid())),
+            *(sys.executable, "-m", "agent.under_trial", str(page), str(os.getpid())),
             *("run", str(station)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=words,

@@ -1,4 +1,4 @@
-"""``python -m agent.commands.under_trial PAGE PARENT ARGUMENTS…``: ``gsagent ARGUMENTS…`` by the clock of a trial.
+"""``python -m agent.under_trial PAGE PARENT ARGUMENTS…``: ``gsagent ARGUMENTS…`` by the clock of a trial.
 
 Binds its life to whoever judges it, lives by the time that the clock page says, and is otherwise the agent that an
 operator runs. Used by ``gsagent simulate --judge`` only.
