@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from agent import dsp
 from agent.definitions import Downlink as Downlink_
 from agent.definitions import ProtocolChoice
-from agent.downlink import Downlink, FrameReader, Transmitter, make_frame
+from agent.downlink import Downlink
+from agent.frame_reader import FrameReader, Transmitter, make_frame
 from agent.records import AudioBlock, Block, Frame, IqBlock, OctetBlock, Record, UtcNs
 from firmware_protocols import interface
 from firmware_protocols.interface import Gap, LinkFrame

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agent.definitions import Downlink, ProtocolChoice
-from agent.downlink import Transmitter
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import Frame, OctetBlock
 from agent.sources import OctetTable, make_source

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.definitions import Satellite
-from agent.downlink import Transmitter
+from agent.frame_reader import Transmitter
 from agent.simulator.modulators import modulate, modulate_audio
 from agent.telemetry.decoder import Decoder
 from firmware_protocols import ax25

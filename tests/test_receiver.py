@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import definitions
-from agent.downlink import Transmitter
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import AudioBlock, Frame, IqBlock, OctetBlock, PacketRecord, ParameterReport, Record
 from firmware_protocols import ccsds_aos, kiss, space_packet

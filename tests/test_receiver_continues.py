@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from agent.downlink import Transmitter
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import AudioBlock, Frame, IqBlock, OctetBlock, Record
 from firmware_protocols import kiss

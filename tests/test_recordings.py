@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from agent import dsp
-from agent.downlink import Transmitter
 from agent.errors import ConfigError
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import Frame
 from agent.sources.recording import open_recording

@@ -211,7 +211,7 @@ def decode_frame(
     satellite: Satellite, downlink: Downlink | None, data: bytes
 ) -> tuple[ParameterReport | None, str]:
     """Decode a frame by a downlink's extractors, or as a packet by itself; else return why it does not decode."""
-    from agent.downlink import FrameReader, Transmitter
+    from agent.frame_reader import FrameReader, Transmitter
     from agent.records import Frame, ParameterReport
     from agent.telemetry.decoder import Decoder
     from firmware_protocols.interface import LinkFrame, Packet

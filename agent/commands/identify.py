@@ -258,7 +258,7 @@ def _archived(path: Path, satellite: str) -> list[Frame]:
 
 def _recorded(arguments: argparse.Namespace) -> list[Frame]:
     from agent.config import find_satellite
-    from agent.downlink import Transmitter
+    from agent.frame_reader import Transmitter
     from agent.receiver import Receiver
     from agent.records import Frame
     from agent.sources.recordings import open_recording

@@ -15,8 +15,9 @@ from typing import Any
 from agent import __version__
 from agent.config import StationConfig
 from agent.definitions import Broker
-from agent.downlink import Transmitter, check_downlink
+from agent.downlink import check_downlink
 from agent.errors import ConfigError
+from agent.frame_reader import Transmitter
 from agent.orbit.catalogue import Catalogue
 from agent.orbit.doppler import DopplerCurve
 from agent.orbit.horizon import HorizonMask

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from agent.config import load_satellite
-from agent.downlink import Transmitter
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import Frame, Record
 from agent.runtime.feed import Feed

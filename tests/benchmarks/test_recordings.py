@@ -17,8 +17,8 @@ import pytest
 
 from agent import dsp
 from agent.definitions import Downlink
-from agent.downlink import Transmitter
 from agent.errors import ConfigError
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import Frame
 from agent.sources.recording import open_recording

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from agent.definitions import Downlink, ProtocolChoice
-from agent.downlink import Transmitter
+from agent.frame_reader import Transmitter
 from agent.orbit.doppler import DEGREE, DopplerCurve
 from agent.orbit.look import LIGHT_KM_S
 from agent.receiver import Receiver

@@ -10,8 +10,9 @@ import pytest
 
 from agent.config import CatalogEntry, load_catalog, names_of
 from agent.definitions import Downlink, SatelliteExample
-from agent.downlink import FrameReader, Transmitter, check_downlink, make_frame
+from agent.downlink import check_downlink
 from agent.errors import DecodeError
+from agent.frame_reader import FrameReader, Transmitter, make_frame
 from agent.health.limits import LimitSet
 from agent.records import Frame, PacketRecord, ParameterReport
 from agent.simulator.satellite_model import CHECK_UTC_NS, SatelliteModel

@@ -10,8 +10,8 @@ import pytest
 
 from agent.config import read_satellite
 from agent.definitions import Satellite
-from agent.downlink import FrameReader, Transmitter, make_frame
 from agent.errors import ConfigError
+from agent.frame_reader import FrameReader, Transmitter, make_frame
 from agent.records import PacketRecord
 from agent.security.protocol_keys import read_key, with_keys
 from firmware_protocols import csp

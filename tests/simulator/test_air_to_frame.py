@@ -12,7 +12,8 @@ import pytest
 from agent import dsp
 from agent.definitions import Downlink as Downlink_
 from agent.definitions import ProtocolChoice
-from agent.downlink import Downlink, Transmitter
+from agent.downlink import Downlink
+from agent.frame_reader import Transmitter
 from agent.records import AudioBlock, Frame, IqBlock
 from agent.simulator.air import Air, Burst, View
 from agent.simulator.modulators import OPTIONS, modulate, modulate_audio, transmit_options

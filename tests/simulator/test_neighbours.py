@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.downlink import Transmitter
 from agent.errors import ConfigError
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import Frame, IqBlock
 from agent.simulator.neighbours import Neighbour, neighbours_burst

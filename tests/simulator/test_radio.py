@@ -11,8 +11,9 @@ import pytest
 from agent.config import load_satellite
 from agent.definitions import Downlink as Downlink_
 from agent.definitions import ProtocolChoice
-from agent.downlink import Downlink, Transmitter
+from agent.downlink import Downlink
 from agent.errors import ConfigError
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import AudioBlock, Frame
 from agent.simulator.air import Air, Burst

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from agent.config import find_satellite, load_catalog
-from agent.downlink import FrameReader, Transmitter
+from agent.frame_reader import FrameReader, Transmitter
 from agent.records import Frame, ParameterReport
 from agent.telemetry.decoder import Decoder
 from firmware_protocols.interface import LinkFrame, Packet

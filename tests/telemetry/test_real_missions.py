@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import find_satellite, load_catalog
-from agent.downlink import FrameReader, Transmitter
+from agent.frame_reader import FrameReader, Transmitter
 from agent.records import Frame, PacketRecord, ParameterReport
 from agent.telemetry.onboard_time import parse_utc
 from firmware_protocols.interface import LinkFrame

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.config import find_satellite
-from agent.downlink import FrameReader, Transmitter
+from agent.frame_reader import FrameReader, Transmitter
 from agent.records import Frame, ParameterReport
 from firmware_protocols import ax25, csp, reed_solomon_block
 from firmware_protocols.coding.reed_solomon import CCSDS_RS_223_DUAL

@@ -24,8 +24,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.downlink import Transmitter
 from agent.errors import AgentError
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import AudioBlock, IqBlock, SymbolBlock, Trace, UtcNs
 from agent.sinks.console import iso_utc

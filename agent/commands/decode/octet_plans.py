@@ -16,8 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from agent.definitions import Downlink, ProtocolChoice, Satellite
-from agent.downlink import Transmitter
 from agent.errors import ConfigError
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import OctetBlock, UtcNs
 from agent.stages import Watcher

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from agent.commands.decode.inputs import Input
-from agent.downlink import Transmitter
 from agent.errors import AgentError, ConfigError
+from agent.frame_reader import Transmitter
 from agent.health.limits import LimitSet
 from agent.receiver import Receiver
 from agent.records import Frame, PacketRecord, ParameterHealth, ParameterReport, Record, UtcNs

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from agent.config import load_satellite, read_satyaml
 from agent.definitions import Downlink, Satellite
-from agent.downlink import Transmitter, check_downlink
+from agent.downlink import check_downlink
 from agent.errors import ConfigError
+from agent.frame_reader import Transmitter
 from agent.security.protocol_keys import with_keys
 from agent.telemetry.importers import satyaml
 

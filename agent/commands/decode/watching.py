@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from agent.commands.decode.dump import Dump
 from agent.commands.decode.inputs import Input
 from agent.commands.decode.plots import Plots
-from agent.downlink import Transmitter
+from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import AudioBlock, Block, IqBlock, OctetBlock, SymbolBlock, Trace, UtcNs
 from agent.stages import Watcher

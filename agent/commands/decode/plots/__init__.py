@@ -14,8 +14,8 @@ from agent.commands.decode.plots import figures, page
 from agent.commands.decode.plots.figures import TimeAxis
 from agent.commands.decode.plots.gathering import DownlinkPlot, Found
 from agent.commands.decode.plots.spectrogram import Spectrogram
-from agent.downlink import Transmitter
 from agent.errors import AgentError, ConfigError
+from agent.frame_reader import Transmitter
 from agent.records import AudioBlock, IqBlock, UtcNs
 from agent.sinks.console import iso_utc
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.commands.decode.plots.spectrogram import Spectrogram
-from agent.downlink import Transmitter
+from agent.frame_reader import Transmitter
 from agent.records import AudioBlock, IqBlock, SymbolBlock, Trace, UtcNs
 from firmware_protocols.interface import LinkFrame
 
