@@ -64,10 +64,8 @@ class Hidden(NamedTuple):
     torn: bool
 
 
-def hidden_rows(log: bytes, shown_through: int, shown_frames: int = 0) -> Hidden:
+def hidden_rows(log: bytes, shown_through: int) -> Hidden:
     """Return the intact rows above a number that stand in committed transactions, whatever came between.
-
-    SQLite shows the first ``shown_frames`` of the log (0 where that is not known: all of it is looked through).
 
     SQLite ends a log at the first frame whose checksum is wrong. A commit mark of the same generation (the same
     salt) further on says that what stands there was written as a transaction. If that is one transaction and the
@@ -78,12 +76,10 @@ def hidden_rows(log: bytes, shown_through: int, shown_frames: int = 0) -> Hidden
     begun: dict[bytes, list[int]] = {}
     transactions: list[tuple[bytes, dict[int, Row]]] = []
     places = range(_WAL_HEADER, len(log) - _FRAME_HEADER - PAGE_OCTETS + 1, _FRAME_HEADER + PAGE_OCTETS)
-    for frame, at in enumerate(places, 1):
+    for at in places:
         head = log[at : at + _FRAME_HEADER]
         number, salt = int.from_bytes(head[:4]), head[8:16]
         pages[number] = log[at + _FRAME_HEADER : at + _FRAME_HEADER + PAGE_OCTETS]
-        if frame <= shown_frames:
-            continue
         begun.setdefault(salt, []).append(number)
         if head[4:8] != bytes(4):
             found = [row for page in begun.pop(salt) for row in _rows_of(pages[page], page, pages)]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -223,18 +222,6 @@ class Segment:
         with _translated(self.path):
             value = self._connection.execute("SELECT max(seq) FROM record").fetchone()[0]
         return value if isinstance(value, int) else None
-
-    def shown_frames(self) -> int:
-        """Return how many frames of its log SQLite believes; 0 when that cannot be read.
-
-        Source: SQLite documentation, "WAL-mode File Format" §2.1 (mxFrame of the index header, machine's order).
-        """
-        try:
-            with Path(f"{self.path}-shm").open("rb") as index:
-                head = index.read(20)
-        except OSError:
-            return 0
-        return int.from_bytes(head[16:20], sys.byteorder) if len(head) == 20 else 0
 
     def count_after(self, seq: int, *, before: int | None = None) -> int:
         """Count the rows after ``seq`` and before ``before``."""

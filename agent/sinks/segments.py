@@ -161,7 +161,9 @@ class Segments(ReadableSegments):
         What is intact of a last group that a power cut tore is kept, though nobody was promised it: another cause
         cannot be told from that, and then it was. The rest of it is counted apart from damage, as ``torn``.
         """
-        hidden = hidden_rows(content(log_of(segment.path)), last_seq, segment.shown_frames())
+        # Never the index (-shm) beside it: closing a file that SQLite has open takes this process's locks away, and
+        # the next process to open the archive would cut the index off under it.
+        hidden = hidden_rows(content(log_of(segment.path)), last_seq)
         if not hidden.rows:
             return
         if not (hidden.torn and newest):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -254,3 +257,44 @@ async def test_the_event_loop_is_not_held_while_the_archive_writes(tmp_path: Pat
 
 def archive_files(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.sqlite"))
+
+
+OPENER_BYTE = 128
+"""Of the index: every process that has it open holds this one; who gets it alone may cut the index off.
+
+Source: SQLite's ``os_unix.c``, UNIX_SHM_DMS.
+"""
+
+
+def may_be_cut_off(index: Path) -> bool:
+    """Ask in another process whether nobody holds an index open."""
+    asking = (
+        "import fcntl, sys\n"
+        "with open(sys.argv[1], 'r+b') as index:\n"
+        "    try:\n"
+        f"        fcntl.lockf(index, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, {OPENER_BYTE})\n"
+        "    except OSError:\n"
+        "        sys.exit(3)\n"
+    )
+    return subprocess.run([sys.executable, "-c", asking, str(index)], check=False).returncode == 0
+
+
+async def test_an_archive_with_a_log_left_behind_keeps_its_locks(tmp_path: Path) -> None:
+    """Without them the next process that looks into the archive would cut the index off under the writer."""
+    begun = "import asyncio, os, sys\nfrom pathlib import Path\nfrom agent.sinks.archive import Archive\n" + (
+        "from tests.sinks.samples import frame\n"
+        "async def write():\n"
+        "    async with Archive(Path(sys.argv[1]), 'here', commit_interval_s=0.01, boot='b') as archive:\n"
+        "        await archive.write([frame(n) for n in range(20)])\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "asyncio.run(write())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", begun, str(tmp_path / "a"), cwd=Path(__file__).parents[2]
+    )
+    assert await process.wait() == -signal.SIGKILL
+    async with Archive(tmp_path / "a", "here", commit_interval_s=0.01, boot="b") as archive:
+        await archive.write([frame(20)])
+        (segment,) = (tmp_path / "a").glob("segment-*.sqlite")
+        assert not await asyncio.to_thread(may_be_cut_off, Path(f"{segment}-shm"))
+        assert len(await archive.read_after(0)) == 21
