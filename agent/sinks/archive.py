@@ -4,7 +4,7 @@ Knows group commit, cursors, what happens while the medium refuses, and word to 
 ``segments_thread`` keeps SQLite in a thread of its own, ``waiting_records`` what is not committed yet.
 
 Records are taken at once (``submit``) and committed together after ``commit_interval_s``, 200 records or 64 KiB,
-whichever is first. While the medium refuses (full, read-only, failing) they are held in a ring of 16 MiB, the
+whichever is first. While the medium refuses (full, read-only, failing) they are held in a ring of 32 MiB, the
 status says ``storage``, and a new segment is tried every second; what falls out of the ring is counted.
 """
 
