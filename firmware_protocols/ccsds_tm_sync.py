@@ -204,6 +204,8 @@ class _ConvolutionalPhase:
         self._first_bit = self._decoded
 
     def feed(self, soft: NDArray[np.float32]) -> list[LinkFrame]:
+        if self._witness is None:
+            return self._feed_piece(soft)
         # The witness remembers so much and no more: frames are judged piece by piece.
         return [
             frame

@@ -103,7 +103,7 @@ class FrameSearch:
         parameters[kernel.REPAIR_BITS] = min(REPAIR_MAX_OCTETS * 10, max_bits) if repair else 0
         self._parameters = parameters
         self._max_bits = max_bits
-        self._ring = np.zeros(1 << (max_bits + kernel.MEMORY).bit_length(), np.float32)
+        self._ring = np.zeros(1 << (max_bits + kernel.MEMORY + kernel.WORD).bit_length(), np.float32)
         self._bits = np.zeros(max_bits + kernel.MEMORY, np.uint8)
         self._octets = np.zeros(options.max_octets + 2, np.uint8)
         self._state = np.zeros(kernel.STATE_SIZE, np.int64)

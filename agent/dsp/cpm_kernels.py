@@ -219,7 +219,7 @@ def detect_sequence(
     real, imaginary, frequency phasor real, imaginary, squared miss); the reference is the carrier's phasor at
     the beginning of the symbol, averaged along the path. ``paths[s]`` holds the path's bits as ±reliability, in a
     ring. ``gains`` is (memory of the reference, frequency gain, greatest turn, scale of a sample, the ring's next
-    place). ``soft`` gets the bit that leaves the paths with each symbol. ``quality[k]`` gets
+    place). ``soft`` gets the bit that leaves the paths with each symbol. ``quality[:, k]`` gets
     (squared miss, squared reference, turn) of the likeliest path at each symbol.
 
     Source: G. Colavolpe and R. Raheli, "Noncoherent sequence detection of continuous phase modulations", IEEE
@@ -297,9 +297,9 @@ def detect_sequence(
         paths, fresh_paths = fresh_paths, paths
         place = place + 1 if place + 1 < depth else 0
         soft[k] = paths[best_state, place]
-        quality[k, 0] = survivors[best_state, 5]
-        quality[k, 1] = survivors[best_state, 1] ** 2 + survivors[best_state, 2] ** 2
-        quality[k, 2] = survivors[best_state, 4]
+        quality[0, k] = survivors[best_state, 5]
+        quality[1, k] = survivors[best_state, 1] ** 2 + survivors[best_state, 2] ** 2
+        quality[2, k] = survivors[best_state, 4]
     gains[4] = place
     if samples.shape[0] % 2:
         # The caller's arrays are those called fresh now.

@@ -120,7 +120,7 @@ class SequenceDetector:
         self._held = np.empty(0)  # centres whose bits are still in the paths
         self._lead = DEPTH - 2  # bits still to come that belong to no symbol
         self._memory = memory
-        self._powers = np.empty((0, 2), dtype=np.float32)
+        self._powers = np.empty((2, 0), dtype=np.float32)
         self._place = 0.0  # in the ring of the paths
 
     def _tune(self, around: NDArray[np.float32], level: float) -> None:
@@ -147,13 +147,13 @@ class SequenceDetector:
         """Give the Es/N0 that a detector for an index makes out."""
         survivors = np.zeros((4, 6), dtype=np.float32)
         survivors[:, 3] = 1.0
-        soft, quality = np.empty(len(part), dtype=np.float32), np.empty((len(part), 3), dtype=np.float32)
+        soft, quality = np.empty(len(part), dtype=np.float32), np.empty((3, len(part)), dtype=np.float32)
         gains = np.array([memory, _AGILITY, _WIDEST_TURN, 1.0 / level, 0.0])
         templates, advances = phase_templates(_rounded(index), self._bandwidth_time, self._count)
         cpm_kernels.detect_sequence(
             part, templates, advances, gains, survivors, np.zeros((4, DEPTH), dtype=np.float32), soft, quality
         )
-        missed, heard = quality[:, :2].sum(axis=0, dtype=np.float64)
+        missed, heard = quality[:2].sum(axis=1, dtype=np.float64)
         return float(heard / max(missed, 1e-12))
 
     def feed(
@@ -181,7 +181,7 @@ class SequenceDetector:
         if self._widest_index:
             self._tune(around, level)
         soft = np.empty(ready, dtype=np.float32)
-        quality = np.empty((ready, 3), dtype=np.float32)
+        quality = np.empty((3, ready), dtype=np.float32)
         gains = np.array([self._memory, _AGILITY, _WIDEST_TURN, 1.0 / level, self._place])
         cpm_kernels.detect_sequence(
             around, self._templates, self._advances, gains, self._survivors, self._paths, soft, quality
@@ -198,7 +198,7 @@ class SequenceDetector:
         given, self._held = self._held[: len(soft)], self._held[len(soft) :]
         soft = np.clip(soft[: len(given)] / np.float32(_FULL_GAP), -_LARGEST_SOFT, _LARGEST_SOFT)
         # A symbol's bit leaves the paths long after the symbol has shown its noise.
-        powers = self._powers = np.concatenate((self._powers, quality[:, :2]))
-        self._powers = powers[len(given) :].copy()
-        noise = averaged(powers[: len(given), 0], powers[: len(given), 1]) if len(given) else powers[:0, 0]
-        return soft, given, noise, float(quality[:, 2].mean(dtype=np.float64)) / (2.0 * math.pi)
+        powers = np.concatenate((self._powers, quality[:2]), axis=1)
+        self._powers = powers[:, len(given) :].copy()
+        noise = averaged(powers[0, : len(given)], powers[1, : len(given)]) if len(given) else powers[0, :0]
+        return soft, given, noise, float(quality[2].mean(dtype=np.float64)) / (2.0 * math.pi)

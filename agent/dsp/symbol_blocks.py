@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,8 @@ from agent.records import SymbolBlock
 KNOT = 512
 """Symbols between the positions that a block's times are judged by."""
 
-UNEVEN_SYMBOLS = 0.25
+UNEVEN_SYMBOLS = 0.5
+"""How far the times within a block may lie from where an even clock would put them."""
 
 STRETCH = 16
 """Symbols that share a figure of the noise."""
@@ -53,20 +55,14 @@ class Blocks:
         ``knots`` are the positions, in symbols after the stream's start, of the symbols 0, ``KNOT``, 2 ``KNOT`` …;
         ``noise`` is N0/Es in stretches of equal length.
         """
-        even = knots[0] + KNOT * np.arange(len(knots))
-        if np.ptp(knots - even) < UNEVEN_SYMBOLS:
-            return [self._block(soft, float(knots[0]), noise, offset_hz)]
-        parts = zip(range(0, len(soft), KNOT), knots.tolist(), strict=True)
+        starts = knots.tolist()
         density = len(noise) / len(soft)
-        return [
-            self._block(
-                soft[at : at + KNOT],
-                start,
-                noise[int(at * density) : max(int(at * density) + 1, int((at + KNOT) * density))],
-                offset_hz,
-            )
-            for at, start in parts
-        ]
+        blocks: list[SymbolBlock] = []
+        for first, behind in _even_parts(starts):
+            at, end = first * KNOT, min(behind * KNOT, len(soft))
+            told = noise[int(at * density) : max(int(at * density) + 1, int(end * density))]
+            blocks.append(self._block(soft[at:end], starts[first], told, offset_hz))
+        return blocks
 
     def _block(
         self,
@@ -80,12 +76,24 @@ class Blocks:
             soft=soft,
             baudrate_bd=self._baud,
             start_utc_ns=self._start_utc_ns + round(position_symbols * 1e9 / self._baud),
-            snr_db=es_n0_db(float(noise.mean())),
+            snr_db=es_n0_db(float(np.add.reduce(noise)) / len(noise)),
             frequency_offset_hz=offset_hz,
             stream=self._stream,
             first=first,
             noise=noise,
         )
+
+
+def _even_parts(starts: list[float]) -> Iterator[tuple[int, int]]:
+    """Cut knots into (first, behind the last) so that none lies ``UNEVEN_SYMBOLS`` off another's even clock."""
+    first, least, most = 0, starts[0], starts[0]
+    for number, start in enumerate(starts):
+        place = start - KNOT * number
+        least, most = min(least, place), max(most, place)
+        if most - least >= UNEVEN_SYMBOLS:
+            yield first, number
+            first, least, most = number, place, place
+    yield first, len(starts)
 
 
 def with_best_snr(blocks: list[SymbolBlock]) -> list[SymbolBlock]:

@@ -10,7 +10,9 @@ Source: CCSDS 131.0-B-3 §3; A. Viterbi, IEEE Trans. Inf. Theory 13 (1967).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -56,68 +58,74 @@ CODES: dict[Convention, Code] = {
 }
 
 
-@njit("void(float32[::1], float32[::1], uint64[::1], int64, int64, int64, int64)", nogil=True, cache=True)
+@lru_cache(maxsize=8)
+def _signs(code: Code) -> NDArray[np.float32]:
+    """Give what the branch (input 0) into each state below 32, from the one whose oldest bit is 0, sends."""
+    rows = ((code.first, code.invert_first), (code.second, code.invert_second))
+    sent = [
+        [(low << 1 & taps).bit_count() & 1 != int(inverted) for low in range(STATES // 2)]
+        for taps, inverted in rows
+    ]
+    return np.where(sent, np.float32(1.0), np.float32(-1.0))
+
+
+_NORMALISED_EVERY = 32  # bits; gains add up to some thousands until then, which float32 holds well
+
+
+@njit(
+    "void(float32[::1], float32[::1], uint64[::1], int64, float32[:,::1])",
+    nogil=True,
+    cache=True,
+    fastmath={"nnan", "nsz", "reassoc", "contract"},
+)
 def _advance(  # pragma: no cover
     soft: NDArray[np.float32],
     metrics: NDArray[np.float32],
     survivors: NDArray[np.uint64],
     begin: int,
-    bits: int,
-    first: int,
-    second: int,
+    signs: NDArray[np.float32],
 ) -> None:
-    """Add, compare, select for ``bits`` pairs; ``survivors`` is a ring of decisions, one bit a state.
+    """Add, compare, select for each pair in ``soft``, which holds no NaN; ``survivors`` is a ring of decisions.
 
     A state is the last six input bits, the newest the highest; both generators count the newest highest too.
-    The predecessors of a state are its lower five bits shifted up by one, with either old bit.
+    The predecessors of a state are its lower five bits shifted up by one, with either old bit: states are held
+    apart by that bit, so that every loop runs over neighbours.
     """
     ring = survivors.size - 1
-    signs_first = np.empty(32, np.float32)
-    signs_second = np.empty(32, np.float32)
-    for low in range(32):
-        # The branch into state `low` (input 0) from the predecessor whose oldest bit is 0.
-        register = low << 1
-        a = register & first
-        b = register & second
-        parity_a = 0
-        parity_b = 0
-        while a:
-            parity_a ^= a & 1
-            a >>= 1
-        while b:
-            parity_b ^= b & 1
-            b >>= 1
-        signs_first[low] = 1.0 if parity_a else -1.0
-        signs_second[low] = 1.0 if parity_b else -1.0
-    fresh = np.empty(64, np.float32)
-    for t in range(bits):
-        x = soft[2 * t]
-        y = soft[2 * t + 1]
-        word = np.uint64(0)
-        best = np.float32(-3e38)
+    even, odd = np.empty(32, np.float32), np.empty(32, np.float32)
+    below, above = np.empty(32, np.float32), np.empty(32, np.float32)
+    lead = np.empty(64, np.float32)
+    even[:] = metrics[0::2]
+    odd[:] = metrics[1::2]
+    first, second = signs[0], signs[1]
+    for t in range(soft.size // 2):
+        x, y = soft[2 * t], soft[2 * t + 1]
         for low in range(32):
             # Both generators end in a one on either side: the other three branches of the butterfly follow.
-            gain = signs_first[low] * x + signs_second[low] * y
-            even = metrics[2 * low]
-            odd = metrics[2 * low + 1]
-            zero_even = even + gain
-            zero_odd = odd - gain
-            one_even = even - gain
-            one_odd = odd + gain
-            if zero_odd > zero_even:
-                fresh[low] = zero_odd
-                word |= np.uint64(1) << np.uint64(low)
-            else:
-                fresh[low] = zero_even
-            if one_odd > one_even:
-                fresh[low + 32] = one_odd
-                word |= np.uint64(1) << np.uint64(low + 32)
-            else:
-                fresh[low + 32] = one_even
-            best = max(best, fresh[low], fresh[low + 32])
+            gain = first[low] * x + second[low] * y
+            zero_even, zero_odd = even[low] + gain, odd[low] - gain
+            one_even, one_odd = even[low] - gain, odd[low] + gain
+            below[low] = max(zero_even, zero_odd)
+            above[low] = max(one_even, one_odd)
+            lead[low] = zero_odd - zero_even
+            lead[low + 32] = one_odd - one_even
+        word = np.uint64(0)
         for state in range(64):
-            metrics[state] = fresh[state] - best
+            word |= np.uint64(lead[state] > 0) << np.uint64(state)
         survivors[(begin + t) & ring] = word
+        for low in range(16):
+            even[low], odd[low] = below[2 * low], below[2 * low + 1]
+        for low in range(16):
+            even[low + 16], odd[low + 16] = above[2 * low], above[2 * low + 1]
+        if (begin + t) % _NORMALISED_EVERY == 0:
+            best = even[0]
+            for low in range(32):
+                best = max(best, even[low], odd[low])
+            for low in range(32):
+                even[low] -= best
+                odd[low] -= best
+    metrics[0::2] = even
+    metrics[1::2] = odd
 
 
 @njit("void(float32[::1], uint64[::1], int64, int64, int64, int64, uint8[::1])", nogil=True, cache=True)
@@ -176,15 +184,12 @@ def encode_convolutional(bits: NDArray[np.uint8], code: Code) -> NDArray[np.uint
     return out
 
 
-def _uninverted(soft: NDArray[np.float32], code: Code) -> NDArray[np.float32]:
+def _bounded(soft: NDArray[np.float32]) -> NDArray[np.float32]:
     # NaN and infinities from a broken source must not poison the metrics, which have memory.
-    clean = np.nan_to_num(soft, nan=0.0, posinf=4.0, neginf=-4.0).astype(np.float32)
-    np.clip(clean, -16.0, 16.0, out=clean)
-    if code.invert_first:
-        clean[0::2] *= -1
-    if code.invert_second:
-        clean[1::2] *= -1
-    return clean
+    bounded: NDArray[np.float32] = np.clip(soft, np.float32(-16.0), np.float32(16.0))
+    if not math.isfinite(float(np.dot(bounded, bounded))):
+        bounded[np.isnan(bounded)] = 0.0
+    return bounded
 
 
 class ViterbiStream:
@@ -193,7 +198,7 @@ class ViterbiStream:
     CHUNK_BITS = 256
 
     def __init__(self, code: Code) -> None:
-        self._code = code
+        self._branches = _signs(code)
         self._metrics = np.zeros(STATES, np.float32)
         self._survivors = np.zeros(1024, np.uint64)
         self._taken = 0
@@ -208,20 +213,13 @@ class ViterbiStream:
         joined = np.concatenate([self._odd, np.asarray(soft, np.float32)])
         whole = joined.size // 2 * 2
         self._odd = joined[whole:].copy()
-        pairs = _uninverted(joined[:whole], self._code)
+        pairs = _bounded(joined[:whole])
         out: list[NDArray[np.uint8]] = []
         begin = 0
         while begin < pairs.size // 2:
             step = min(pairs.size // 2 - begin, self.CHUNK_BITS - self._taken % self.CHUNK_BITS)
-            _advance(
-                np.ascontiguousarray(pairs[2 * begin : 2 * (begin + step)]),
-                self._metrics,
-                self._survivors,
-                self._taken,
-                step,
-                self._code.first,
-                self._code.second,
-            )
+            part = pairs[2 * begin : 2 * (begin + step)]
+            _advance(part, self._metrics, self._survivors, self._taken, self._branches)
             begin += step
             self._taken += step
             if self._taken % self.CHUNK_BITS == 0 and self._taken - self._given > TRACEBACK_BITS:
@@ -302,11 +300,11 @@ class CodeWitness:
 def decode_block(soft: NDArray[np.float32], code: Code, *, terminated: bool = False) -> NDArray[np.uint8]:
     """Decode a block that begins in the zero state (and ends there when ``terminated``) to uint8[n // 2]."""
     bits = soft.size // 2
-    pairs = _uninverted(soft[: 2 * bits], code)
+    pairs = _bounded(soft[: 2 * bits])
     metrics = np.full(STATES, -1e9, np.float32)
     metrics[0] = 0.0
     survivors = np.zeros(1 << max(1, bits).bit_length(), np.uint64)
-    _advance(pairs, metrics, survivors, 0, bits, code.first, code.second)
+    _advance(pairs, metrics, survivors, 0, _signs(code))
     out = np.empty(bits, np.uint8)
     _trace_back(metrics, survivors, bits, 0 if terminated else -1, bits, bits, out)
     return out

@@ -3,9 +3,9 @@
 Knows flags, stuffed bits, the 16-bit FCS, and line codes that are linear over GF(2) (NRZI, G3RUH, both); of
 AX.25 only what an address octet may look like. ``hdlc.py`` wraps it and says what the numbers mean.
 
-Each symbol goes into a ring and through the line code; each flag closes a candidate, which is decoded anew
-from the ring. A candidate that fails is tried again with its least certain symbols inverted, in the order of
-a pattern table, from each of the last opening flags (an error inside a frame can look like a flag or an
+The symbols go into a ring and, as words of bits, through the line code; each flag closes a candidate, which is
+decoded anew from the ring. A candidate that fails is tried again with its least certain symbols inverted, in the
+order of a pattern table, from each of the last opening flags (an error inside a frame can look like a flag or an
 abort). A pattern counts only when the frame then ends on a flag with a good FCS and its header is an AX.25
 header, so that noise does not become frames.
 
@@ -34,6 +34,8 @@ BAD_FCS, ABORTED, TOO_SHORT, TOO_LONG, IRREGULAR, COUNTERS = 0, 1, 2, 3, 4, 5
 # How a decoding attempt ended, when not in a frame.
 _ABORT, _MISALIGNED, _LONG, _NO_FLAG, _BAD_HEADER = -1, -2, -3, -4, -5
 
+WORD = 64
+"""Symbols taken at a time, their decisions as the bits of a word; CHANNEL and RAW hold the latest such words."""
 MEMORY = 24
 """Channel symbols before a frame that its first bits may depend on (G3RUH with NRZI needs 18)."""
 WEAKEST = 24
@@ -59,12 +61,10 @@ FOUND_OFFSET, FOUND_SPAN, FOUND_OCTETS, FOUND_CORRECTED, FOUND_SIZE = 0, 1, 2, 3
 
 @njit(nogil=True)
 def _parity(value: int) -> int:  # pragma: no cover
-    value ^= value >> 16
-    value ^= value >> 8
-    value ^= value >> 4
-    value ^= value >> 2
-    value ^= value >> 1
-    return value & 1
+    # Of MEMORY bits; the constant holds the parity of every number below 16.
+    value ^= value >> 12
+    value ^= value >> 8 ^ value >> 4
+    return 0x6996 >> (value & 15) & 1
 
 
 @njit(nogil=True)
@@ -433,6 +433,33 @@ def _close(  # pragma: no cover
     return good or repaired_end >= 0
 
 
+@njit(nogil=True)
+def _take_word(
+    soft: NDArray[np.float32], ring: NDArray[np.float32], position: int
+) -> np.uint64:  # pragma: no cover
+    """Put up to ``WORD`` symbols in the ring, and give their hard decisions, the first in the lowest bit."""
+    place = position & (ring.size - 1)
+    room = min(soft.size, ring.size - place)
+    for k in range(room):
+        ring[place + k] = soft[k]
+    for k in range(room, soft.size):
+        ring[k - room] = soft[k]
+    word = np.uint64(0)
+    for k in range(soft.size):
+        word |= np.uint64(soft[k] > 0) << np.uint64(k)
+    return word
+
+
+@njit(nogil=True)
+def _joined(earlier: np.uint64, later: np.uint64, back: int) -> np.uint64:  # pragma: no cover
+    """Give the ``WORD`` bits that begin ``back`` bits before ``later``; ``earlier`` ends where it begins."""
+    if back == 0:
+        return later
+    if back == WORD:
+        return earlier
+    return later << np.uint64(back) | earlier >> np.uint64(WORD - back)
+
+
 @njit(
     "int64(float32[::1], int64, float32[::1], int64[::1], uint8[::1], uint8[::1], int64[:, ::1], int64[::1], "
     "int64[::1], int64[::1])",
@@ -455,26 +482,38 @@ def search_frames(  # pragma: no cover
 
     ``found[FOUND_OCTETS]`` is negative when there was none.
     """
-    mask = ring.size - 1
     taps = parameters[TAPS]
-    invert = parameters[INVERT]
-    position = state[POSITION]
-    channel = state[CHANNEL]
-    raw = state[RAW]
+    flipped = ~np.uint64(0) if parameters[INVERT] else np.uint64(0)
+    channel = np.uint64(state[CHANNEL])
+    raw = np.uint64(state[RAW])
     found[FOUND_OCTETS] = -1
-    for i in range(begin, soft.size):
-        value = soft[i]
-        ring[position & mask] = value
-        channel = ((channel << 1) | (1 if value > 0 else 0)) & 0xFFFFFF
-        raw = ((raw << 1) | (_parity(channel & taps) ^ invert)) & 0xFF
-        position += 1
-        if raw == 0x7E:
-            state[POSITION] = position
+    for at in range(begin, soft.size, WORD):
+        here = state[POSITION]
+        count = min(WORD, soft.size - at)
+        fresh = _take_word(soft[at : at + count], ring, here)
+        line = flipped
+        for tap in range(MEMORY):
+            if taps >> tap & 1:
+                line ^= _joined(channel, fresh, tap)
+        marks = ~(line | _joined(raw, line, 7))  # the zeros at either end of a flag, the ones between them
+        for one in range(1, 7):
+            marks &= _joined(raw, line, one)
+        if count < WORD:
+            marks &= (np.uint64(1) << np.uint64(count)) - np.uint64(1)
+        taken = count
+        while marks != 0:
+            taken = 0
+            while not marks >> np.uint64(taken) & np.uint64(1):
+                taken += 1
+            marks &= marks - np.uint64(1)
+            taken += 1
+            state[POSITION] = here + taken
             if _close(ring, state, bits, octets, patterns, parameters, counters, found):
-                state[CHANNEL] = channel
-                state[RAW] = raw
-                return i + 1
-    state[POSITION] = position
-    state[CHANNEL] = channel
-    state[RAW] = raw
+                state[CHANNEL] = np.int64(_joined(channel, fresh, WORD - taken))
+                state[RAW] = np.int64(_joined(raw, line, WORD - taken))
+                return at + taken
+        channel, raw = _joined(channel, fresh, WORD - count), _joined(raw, line, WORD - count)
+        state[POSITION] = here + count
+    state[CHANNEL] = np.int64(channel)
+    state[RAW] = np.int64(raw)
     return soft.size

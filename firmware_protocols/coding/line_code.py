@@ -22,10 +22,9 @@ class DifferentialDecoder:
             return soft
         joined = np.concatenate([self._last, soft])
         self._last = joined[-1:].copy()
-        signs = np.where(joined > 0, np.float32(1.0), np.float32(-1.0))
         magnitudes = np.abs(joined)
         weaker = np.minimum(magnitudes[1:], magnitudes[:-1])
-        decoded: NDArray[np.float32] = self._sign * signs[1:] * signs[:-1] * weaker
+        decoded: NDArray[np.float32] = np.copysign(weaker, self._sign * joined[1:] * joined[:-1])
         return decoded
 
     def forget(self) -> None:
