@@ -35,7 +35,7 @@ class Waiting:
     def held(self) -> int:
         """Octets of memory it takes, roughly: as objects a record is many times its packed size.
 
-        Measured with CPython 3.11: a frame's record 640 octets and its own, a report's 350 and eight for each packed.
+        Measured with CPython 3.11: a frame's record takes 640 and its own, a report's 350 and 8 a packed octet.
         """
         return 640 + len(self.packed.octets) + 8 * len(self.packed.body)
 
