@@ -22,7 +22,7 @@ MAX_EVIDENCE = 256
 MAX_CONDITIONS = 4096
 
 LINK_STATES = ("interference", "silent", "receiver_fault", "fading")
-SATELLITE_CONDITIONS = ("authenticity", "overdue", "onboard_reset", "sequence_gap")
+SATELLITE_CONDITIONS = ("authenticity", "overdue", "onboard_reset")
 
 UNCONFIRMED_NS = 600 * 1_000_000_000
 """What an earlier run of the station left, and nobody speaks of for so long, is taken to be over."""

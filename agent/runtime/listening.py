@@ -23,7 +23,7 @@ log = logging.getLogger("agent.health")
 
 KEEP_EVERY_S: Final = 3600.0
 CATCH_UP_READS, CATCH_UP_RECORDS = 50, 2000
-"""What a crash left unsaved is read from the archive: at most so many of its newest records."""
+"""What a crash left unsaved is read from the archive: at most so many of its newest frames."""
 NS_PER_S = 1_000_000_000
 MAX_OCTETS = 64 * 1024 * 1024
 
@@ -66,7 +66,7 @@ class ReplayFile:
         before = archive.newest_seq + 1
         for _ in range(CATCH_UP_READS):
             try:
-                found = await archive.read_before(before, CATCH_UP_RECORDS)
+                found = await archive.read_before(before, CATCH_UP_RECORDS, "frame")
             except SinkUnavailable:
                 return
             if not found:

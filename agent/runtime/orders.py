@@ -146,7 +146,7 @@ class Orders:
         before = self._archive.newest_seq + 1
         scanned = 0
         while before > 1 and scanned < MAX_SCANNED:
-            found = await self._archive.read_before(before, SCAN)
+            found = await self._archive.read_before(before, SCAN, "report")
             if not found:
                 break
             scanned += len(found)

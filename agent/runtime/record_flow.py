@@ -27,7 +27,7 @@ MAX_OUTSTANDING: Final = 4096
 """Writes that wait for their commit; the archive bounds their octets."""
 
 RESTORE_READS, RESTORE_RECORDS = 10, 2000
-"""Active alarms are looked for in so many of the newest records."""
+"""Active alarms are looked for in so many of the newest transitions of alarms."""
 
 
 class RecordFlow:
@@ -87,7 +87,7 @@ class RecordFlow:
         before, transitions = archive.newest_seq + 1, list[Alarm]()
         for _ in range(RESTORE_READS):
             try:
-                found = await archive.read_before(before, RESTORE_RECORDS)
+                found = await archive.read_before(before, RESTORE_RECORDS, "alarm")
             except SinkUnavailable:
                 return
             if not found:

@@ -22,7 +22,7 @@ from typing import Final, Self
 from agent.errors import SinkUnavailable
 from agent.records import Record
 from agent.sinks.archive_stats import ArchiveStats
-from agent.sinks.archived import MAX_RECORD_OCTETS, ArchivedRecord, archivable, pack
+from agent.sinks.archived import MAX_RECORD_OCTETS, ArchivedRecord, Kind, archivable, pack
 from agent.sinks.segment import StorageFault
 from agent.sinks.segments import MIN_FREE_MB, Segments
 from agent.sinks.segments_thread import SegmentsThread
@@ -180,9 +180,9 @@ class Archive:
         """Read up to ``limit`` records after ``seq``, in order; raises ``SinkUnavailable``."""
         return await self._thread.read_after(seq, limit)
 
-    async def read_before(self, seq: int, limit: int = 500) -> list[ArchivedRecord]:
-        """Read up to ``limit`` records before ``seq``, newest first; raises ``SinkUnavailable``."""
-        return await self._thread.read_before(seq, limit)
+    async def read_before(self, seq: int, limit: int = 500, kind: Kind | None = None) -> list[ArchivedRecord]:
+        """Read up to ``limit`` records (of a kind) before ``seq``, newest first; raises ``SinkUnavailable``."""
+        return await self._thread.read_before(seq, limit, kind)
 
     async def count_after(self, seq: int) -> int:
         """Count the records after ``seq``; raises ``SinkUnavailable``."""

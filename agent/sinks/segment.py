@@ -20,17 +20,21 @@ from pathlib import Path
 from typing import Final, Self
 
 from agent.errors import AgentError, SinkUnavailable
-from agent.sinks.archived import Row
+from agent.sinks.archived import KINDS, Row
 
 APPLICATION_ID: Final = 0x67734172
 """``gsAr``: lets ``file`` and this program tell a segment from any other database."""
 
+READER_CACHE_KIB: Final = 512
+"""A backlog is read once and in order: pages are not met again."""
+
 FORMAT: Final = 1
 MAX_ROW_OCTETS: Final = 4 << 20
 
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE record (seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, at_utc_ns INTEGER NOT NULL,
                      satellite TEXT NOT NULL, body BLOB NOT NULL, octets BLOB NOT NULL, crc INTEGER NOT NULL);
+CREATE INDEX alarm ON record (seq) WHERE kind = {KINDS.index("alarm")};
 CREATE TABLE cursor (destination TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE jump (after INTEGER PRIMARY KEY, next INTEGER NOT NULL);
@@ -210,9 +214,11 @@ class Segment:
             found = self._connection.execute(query, (seq, before or (1 << 62), limit)).fetchall()
         return [_checked(values) for values in found]
 
-    def rows_before(self, seq: int, limit: int, *, after: int) -> list[Row | int]:
-        """Read the last rows before ``seq`` and after ``after``, newest first."""
-        query = "SELECT * FROM record WHERE seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?"
+    def rows_before(self, seq: int, limit: int, *, after: int, kind: int | None = None) -> list[Row | int]:
+        """Read the last rows (of a kind) before ``seq`` and after ``after``, newest first."""
+        # The number stands in the text: a partial index serves no parameter.
+        of_kind = "" if kind is None else f"AND kind = {kind:d}"
+        query = f"SELECT * FROM record WHERE seq < ? AND seq > ? {of_kind} ORDER BY seq DESC LIMIT ?"
         with _translated(self.path):
             found = self._connection.execute(query, (seq, after, limit)).fetchall()
         return [_checked(values) for values in found]
@@ -310,6 +316,7 @@ def _connect(path: Path, mode: str, *, writable: bool) -> sqlite3.Connection:
                 connection.execute(f"PRAGMA journal_size_limit={4 << 20}")
             else:
                 connection.execute("PRAGMA query_only=ON")
+                connection.execute(f"PRAGMA cache_size=-{READER_CACHE_KIB}")
         except BaseException:
             connection.close()
             raise

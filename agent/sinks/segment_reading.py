@@ -125,8 +125,8 @@ class ReadableSegments:
                 seq = before - 1
         return found
 
-    def read_before(self, seq: int, limit: int) -> list[Row]:
-        """Read the last ``limit`` intact rows before ``seq``, newest first."""
+    def read_before(self, seq: int, limit: int, kind: int | None = None) -> list[Row]:
+        """Read the last ``limit`` intact rows (of a kind) before ``seq``, newest first."""
         found: list[Row] = []
         for index in range(len(self._starts) - 1, -1, -1):
             first, path = self._starts[index]
@@ -135,7 +135,7 @@ class ReadableSegments:
             following = self._starts[index + 1][0] if index + 1 < len(self._starts) else None
             with suppress(Damaged):
                 before = seq if following is None else min(seq, following)
-                rows = self._segment(path).rows_before(before, limit - len(found), after=first - 1)
+                rows = self._segment(path).rows_before(before, limit - len(found), after=first - 1, kind=kind)
                 found += [row for row in rows if isinstance(row, Row)]
             if len(found) >= limit:
                 break

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.errors import SinkUnavailable
-from agent.sinks.archived import ArchivedRecord, UnreadableRecord, unpack
+from agent.sinks.archived import KINDS, ArchivedRecord, Kind, UnreadableRecord, unpack
 from agent.sinks.segment import StorageFault, fault_of
 from agent.sinks.segments import Segments
 
@@ -100,12 +100,13 @@ class SegmentsThread:
 
         return await self.ask(read)
 
-    async def read_before(self, seq: int, limit: int) -> list[ArchivedRecord]:
-        """Read up to ``limit`` records before ``seq``, newest first; raises ``SinkUnavailable``."""
+    async def read_before(self, seq: int, limit: int, kind: Kind | None = None) -> list[ArchivedRecord]:
+        """Read up to ``limit`` records (of a kind) before ``seq``, newest first; raises ``SinkUnavailable``."""
+        number = None if kind is None else KINDS.index(kind)
 
         def read(segments: Segments) -> list[ArchivedRecord]:
             found = []
-            for row in segments.read_before(seq, limit):
+            for row in segments.read_before(seq, limit, number):
                 with suppress(UnreadableRecord):
                     found.append(unpack(row))
             return found

@@ -167,6 +167,21 @@ def test_a_new_day_begins_a_new_segment(tmp_path: Path) -> None:
     segments.close()
 
 
+async def test_an_alarm_is_found_however_much_was_kept_since(tmp_path: Path) -> None:
+    async with Archive(tmp_path, "here", commit_interval_s=0.01) as archive:
+        await archive.write([ALARM, PASS_EVENT])
+        for _ in range(25):
+            await archive.write([frame(number) for number in range(1000)])
+        found = await archive.read_before(archive.newest_seq + 1, 10, "alarm")
+        assert [(item.seq, item.record) for item in found] == [(1, ALARM)]
+        newest = await archive.read_before(archive.newest_seq + 1, 2, "frame")
+        assert frames_of(newest) == [999, 998]
+        database = sqlite3.connect(archive_files(tmp_path)[0])
+        query = "EXPLAIN QUERY PLAN SELECT * FROM record WHERE seq < 9 AND seq > 0 AND kind = 2 ORDER BY seq DESC"
+        assert "INDEX alarm" in database.execute(query).fetchone()[3]
+        database.close()
+
+
 def test_the_disk_is_bounded_and_every_eviction_is_counted(tmp_path: Path) -> None:
     segments = Segments.open(tmp_path, "here", max_mb=16, min_free_mb=0)
     segments.destinations = {"local"}
