@@ -34,7 +34,7 @@ SUSTAINED_S = float(os.environ.get("GSAGENT_SUSTAINED_S", "15"))
 """600 in `make faults`."""
 
 DAY_FRAMES = int(os.environ.get("GSAGENT_DAY_FRAMES", "20000"))
-"""864,000 in `make faults`: a day at ten a second."""
+"""864,000 in `make faults`: a day at ten a second, sent at ``WANTED_HZ``."""
 
 FRAME_OCTETS = 1115
 SMALL_OCTETS = 128
@@ -242,7 +242,7 @@ async def test_a_days_frames_leave_memory_tasks_threads_and_descriptors_as_they_
         readings: list[Reading] = []
         began_s = time.monotonic()
         for part in range(10):
-            await load.send(tenth)
+            await load.send(tenth, WANTED_HZ)
             await load.until_taken((part + 1) * tenth)
             await asyncio.sleep(1.0)
             readings.append(load.reading(agent.pid))

@@ -71,7 +71,7 @@ def peer_cpu(name: str, samples: Any, folder: Path) -> float:
             peer.run(str(folder / "bench.yml"), folder / "signal.wav", folder, throttle=False, iq=iq)
             for _ in range(2)
         ]
-        assert all(ran.frames for ran in runs), f"the peer found nothing in: {name}"
+        assert all(ran.frames for ran in runs), f"the peer found nothing in: {name} (does it start? {peer.LAUNCHER} names another)"
         lengths_s.append(len(repeated) / air.RATE_HZ)
         used_s.append(min(ran.cpu_s for ran in runs))
     return (used_s[1] - used_s[0]) / (lengths_s[1] - lengths_s[0])
@@ -83,8 +83,10 @@ def test_cpu_seconds_for_a_second_of_signal_beside_the_peer(tmp_path: Path) -> N
     rows.append("|---|---|---|---|")
     for name, case, samples in cpu_cases():
         receive(case, samples[: air.RATE_HZ])
-        used = min(receive(case, samples)[1] for _ in range(5)) / (len(samples) / air.RATE_HZ)
+        used_s = [receive(case, samples)[1] for _ in range(5)]
         beside = peer_cpu(name, samples, tmp_path) if measured else PEER_CPU[name]
+        used_s += [receive(case, samples)[1] for _ in range(5)]  # a machine is not as fast at every moment
+        used = min(used_s) / (len(samples) / air.RATE_HZ)
         rows.append(f"| {name} | {used:.4f} | {beside:.4f} | 1/{beside / used:.1f} |")
         print(rows[-1], flush=True)
     channelizer = Channelizer(2.4e6)
