@@ -71,7 +71,9 @@ def peer_cpu(name: str, samples: Any, folder: Path) -> float:
             peer.run(str(folder / "bench.yml"), folder / "signal.wav", folder, throttle=False, iq=iq)
             for _ in range(2)
         ]
-        assert all(ran.frames for ran in runs), f"the peer found nothing in: {name} (does it start? {peer.LAUNCHER} names another)"
+        assert all(ran.frames for ran in runs), (
+            f"the peer found nothing in: {name} (does it start? {peer.LAUNCHER} names another)"
+        )
         lengths_s.append(len(repeated) / air.RATE_HZ)
         used_s.append(min(ran.cpu_s for ran in runs))
     return (used_s[1] - used_s[0]) / (lengths_s[1] - lengths_s[0])
