@@ -99,17 +99,18 @@ class SplinePoint(Definition, frozen=True):
 
     raw: float
     value: float
-    order: Literal[0, 1] | None = None
+    order: Literal[0, 1, 2, 3] | None = None
 
 
 class Spline(Definition, frozen=True, tag="spline", tag_field="kind"):
-    """Interpolation between points (XTCE SplineCalibrator): order 0 is a staircase, 1 is linear.
+    """Interpolation between points (XTCE SplineCalibrator): order 0 is a staircase, 1 linear, 2 quadratic, 3 cubic.
 
-    Outside the points there is no value unless ``extrapolate`` is set.
+    The standard names the higher orders and not their curve: a segment is the polynomial through the ``order + 1``
+    points about it. Outside the points there is no value unless ``extrapolate`` is set.
     """
 
     points: Annotated[tuple[SplinePoint, ...], Meta(min_length=1, max_length=1024)]
-    order: Literal[0, 1] = 1
+    order: Literal[0, 1, 2, 3] = 1
     extrapolate: bool = False
 
 

@@ -108,10 +108,15 @@ def _spline(definition: definitions.Spline, where: str) -> Calibrator:
     if any(b <= a for a, b in itertools.pairwise(raws)):
         raise ConfigError("spline points must rise in `raw`", where=f"{where}.points")
     orders = [definition.order if point.order is None else point.order for point in points]
-    if len(points) == 1 and orders[0] == 1 and definition.extrapolate:
-        raise ConfigError("one point cannot be extrapolated with order 1", where=f"{where}.points")
+    if len(points) == 1 and orders[0] > 0 and definition.extrapolate:
+        raise ConfigError(f"one point cannot be extrapolated with order {orders[0]}", where=f"{where}.points")
+    if len(points) > 1 and max(orders[:-1]) >= len(points):
+        raise ConfigError(
+            f"{len(points)} points do not make a curve of order {max(orders[:-1])}", where=f"{where}.points"
+        )
     values = [point.value for point in points]
     last = len(points) - 1
+    curves = [_curve(points, index, order) for index, order in enumerate(orders[:-1])]
 
     def interpolate(raw: RawValue, _: Mapping[str, object]) -> EngineeringValue:
         if not isinstance(raw, int | float):
@@ -129,12 +134,37 @@ def _spline(definition: definitions.Spline, where: str) -> Calibrator:
             if raw == raws[index] or orders[min(index, max(last - 1, 0))] == 0:
                 return values[index]
             segment = min(index, last - 1)
-        slope = (values[segment + 1] - values[segment]) / (raws[segment + 1] - raws[segment])
-        return _finite(values[segment] + (raw - raws[segment]) * slope)
+        return _finite(_on_curve(curves[segment], raw))
 
     calibrator = Calibrator(interpolate, "spline")
     calibrator.points = tuple(raws)
     return calibrator
+
+
+_Curve: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+"""A polynomial after Newton: the places, and the divided differences."""
+
+
+def _curve(points: Sequence[definitions.SplinePoint], segment: int, order: int) -> _Curve:
+    """Lay the polynomial of a segment through its two points and, for the higher orders, the next ones about it."""
+    before = min(max(0, segment - (order - 1) // 2), len(points) - 1 - order)
+    others = [index for index in range(before, before + order + 1) if index not in (segment, segment + 1)]
+    used = [points[index] for index in (segment, segment + 1, *others)][: order + 1]
+    places = tuple(point.raw for point in used)
+    row = [point.value for point in used]
+    differences = [row[0]]
+    for step in range(1, len(used)):
+        row = [(b - a) / (places[at + step] - places[at]) for at, (a, b) in enumerate(itertools.pairwise(row))]
+        differences.append(row[0])
+    return places, tuple(differences)
+
+
+def _on_curve(curve: _Curve, raw: float) -> float:
+    places, differences = curve
+    total = differences[-1]
+    for place, difference in zip(reversed(places[:-1]), reversed(differences[:-1]), strict=True):
+        total = difference + (raw - place) * total
+    return total
 
 
 def parse_label_key(key: str, where: str) -> tuple[int, int]:
@@ -279,10 +309,22 @@ def _invert_real(definition: definitions.Calibration, value: float) -> float:
         if gain:
             return (value - offset) / gain
     if isinstance(definition, definitions.Spline):
-        for a, b in itertools.pairwise(definition.points):
+        for segment, (a, b) in enumerate(itertools.pairwise(definition.points)):
             if min(a.value, b.value) <= value <= max(a.value, b.value) and a.value != b.value:
+                order = definition.order if a.order is None else a.order
+                if order > 1:
+                    return _bisect(_curve(definition.points, segment, order), value, a.raw, b.raw)
                 return a.raw + (value - a.value) / (b.value - a.value) * (b.raw - a.raw)
     raise NoInverse(f"{definition.__struct_config__.tag} has no inverse at {value}")
+
+
+def _bisect(curve: _Curve, value: float, low: float, high: float) -> float:
+    """Find where a curve that begins and ends on either side of a value takes it."""
+    rising = _on_curve(curve, high) >= _on_curve(curve, low)
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if (_on_curve(curve, middle) <= value) == rising else (low, middle)
+    return 0.5 * (low + high)
 
 
 def _search(calibrator: Calibrator, value: float, lowest: int, highest: int, others: Mapping[str, object]) -> int:

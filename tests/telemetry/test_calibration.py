@@ -59,6 +59,23 @@ def test_a_point_may_have_an_order_of_its_own() -> None:
     assert value(15, kind="spline", points=points) == 25
 
 
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("raw", [-3.0, 0.0, 0.25, 1.0, 3.7, 5.0, 6.1, 7.0, 9.5])
+def test_a_higher_order_gives_back_the_polynomial_its_points_are_of(order: int, raw: float) -> None:
+    points = [{"raw": at, "value": 2.0 + at + 0.5 * at**order} for at in (0.0, 1.0, 2.5, 5.0, 7.0)]
+    table: dict[str, Any] = {"kind": "spline", "order": order, "extrapolate": True, "points": points}
+    expected = 2.0 + raw + 0.5 * raw**order
+    assert value(raw, **table) == pytest.approx(expected, abs=1e-9)
+    if 0.0 <= raw <= 7.0:
+        assert invert(definition(**table), compiled(**table), expected, None) == pytest.approx(raw, abs=1e-9)
+
+
+def test_a_cubic_segment_is_laid_through_the_two_points_on_either_side() -> None:
+    points = [{"raw": at, "value": v} for at, v in ((0, 0.0), (1, 1.0), (2, 0.0), (3, 1.0), (4, 9.0))]
+    assert value(1.5, kind="spline", order=3, points=points) == pytest.approx(0.5)
+    assert value(0.5, kind="spline", order=3, points=points) == pytest.approx(1.0)
+
+
 def test_enumeration_knows_single_values_ranges_and_the_rest() -> None:
     labels = {"0": "off", "0x10": "on", "-3..-1": "fault"}
     assert [value(raw, kind="enumeration", labels=labels) for raw in (0, 16, -2, 5)] == ["off", "on", "fault", None]
@@ -125,6 +142,10 @@ def test_a_huge_power_or_shift_is_no_value_instead_of_no_memory() -> None:
     ("table", "complaint"),
     [
         ({"kind": "spline", "points": [{"raw": 1, "value": 0}, {"raw": 1, "value": 2}]}, "must rise"),
+        (
+            {"kind": "spline", "order": 3, "points": [{"raw": at, "value": 0} for at in range(3)]},
+            "3 points do not make a curve of order 3",
+        ),
         ({"kind": "enumeration", "labels": {"1..4": "a", "4": "b"}}, "share raw value 4"),
         ({"kind": "enumeration", "labels": {"one": "a"}}, "not a raw value"),
         ({"kind": "enumeration", "labels": {"4..1": "a"}}, "backwards"),
