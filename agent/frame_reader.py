@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from agent import definitions
@@ -206,17 +206,10 @@ class FrameReader:
                 records.append(report)
         return records
 
-    def recognises(self, data: bytes) -> bool:
-        """Say whether a frame's octets hold a packet that this satellite's file describes.
-
-        Each extractor is made anew for the question, so that the stream's own ones see every frame once.
-        """
+    def recognises(self, packets: Iterable[Packet]) -> bool:
+        """Say whether one of the packets of a frame is one that this satellite's file describes."""
         if self._decoder is None:
             return False
-        packets = [Packet(data)]
-        for choice in self.transmitter.downlink.extract:
-            stage = _Stage(choice)
-            packets = [inner for outer in packets for inner in stage.feed(outer)] + stage.flush()
         for packet in packets:
             try:
                 self._decoder.decode(self.transmitter.downlink.name, packet, 0, remember=False)
@@ -237,6 +230,26 @@ class FrameReader:
         except DecodeError as exc:
             self._refused[exc.reason] += 1
             return None
+
+
+def fitting(readers: Iterable[FrameReader], data: bytes) -> Iterator[FrameReader]:
+    """Yield the readers whose satellites' files describe a packet of a frame, as far as somebody asks.
+
+    The extractors are made anew for the question, so that the streams' own ones see every frame once; satellites
+    with the same extractors share what these give.
+    """
+    taken: list[tuple[Sequence[definitions.ProtocolChoice], list[Packet]]] = []
+    for reader in readers:
+        extract = reader.transmitter.downlink.extract
+        packets = next((packets for known, packets in taken if known == extract), None)
+        if packets is None:
+            packets = [Packet(data)]
+            for choice in extract:
+                stage = _Stage(choice)
+                packets = [inner for outer in packets for inner in stage.feed(outer)] + stage.flush()
+            taken.append((extract, packets))
+        if reader.recognises(packets):
+            yield reader
 
 
 def make_frame(

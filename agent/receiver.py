@@ -16,7 +16,7 @@ from agent import dsp
 from agent.definitions import Downlink as Downlink_
 from agent.definitions import ProtocolChoice
 from agent.downlink import Downlink
-from agent.frame_reader import FrameReader, Transmitter, make_frame
+from agent.frame_reader import FrameReader, Transmitter, fitting, make_frame
 from agent.records import AudioBlock, Block, Frame, IqBlock, OctetBlock, Record, UtcNs
 from firmware_protocols import interface
 from firmware_protocols.interface import Gap, LinkFrame
@@ -292,11 +292,14 @@ class Receiver:
             received_utc_ns = link_frame.reported_utc_ms * 1_000_000
         if not self._readers:
             return [make_frame(NOBODY, link_frame, received_utc_ns, source=self.source)]
-        fitting = (reader for reader in self._readers if reader.recognises(link_frame.data))
         alone = len({reader.transmitter.slug for reader in self._readers}) == 1
         # A frame that ends no packet fits none by itself: it goes on where the one before was read.
         otherwise = (self._read_last or self._readers[0]) if alone else None
-        one = self._readers[0] if len(self._readers) == 1 else next(fitting, otherwise)
+        one = (
+            self._readers[0]
+            if len(self._readers) == 1
+            else next(fitting(self._readers, link_frame.data), otherwise)
+        )
         if one is None:
             return [make_frame(NOBODY, link_frame, received_utc_ns, source=self.source)]
         self._read_last = one

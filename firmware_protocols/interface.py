@@ -29,6 +29,7 @@ import pkgutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -178,6 +179,7 @@ class BadOptions(ValueError):
     """Options that a protocol does not take; ``str()`` names the field."""
 
 
+@cache
 def protocol_names() -> tuple[str, ...]:
     """List the protocols by their files."""
     here = importlib.import_module("firmware_protocols")

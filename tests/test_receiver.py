@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from agent import definitions
 from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import AudioBlock, Frame, IqBlock, OctetBlock, PacketRecord, ParameterReport, Record
-from firmware_protocols import ccsds_aos, kiss, space_packet
+from firmware_protocols import ccsds_aos, interface, kiss, space_packet
 from tests import signals
 from tests.benchmarks import waveforms
 
@@ -148,6 +149,26 @@ def test_a_frame_of_one_of_several_satellites_goes_to_the_one_it_fits() -> None:
     stranger = kiss.encode(b"what is this, in forty octets or a few more", kiss.Options())
     records = run(Receiver("tnc", [other, signals.TRANSMITTER]), [OctetBlock(stranger, BEGIN_UTC_NS)])
     assert [record.satellite for record in records if isinstance(record, Frame)] == [None]
+
+
+def test_a_frame_among_those_of_a_fleet_is_taken_apart_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = signals.SATELLITE.downlinks[0]
+    strangers = [Transmitter(f"other-{number}", None, first) for number in range(129)]
+    receiver = Receiver("tnc", [*strangers, signals.TRANSMITTER])
+    made = 0
+
+    def counted(*asked: Any) -> Any:
+        nonlocal made
+        made += 1
+        return make_extractor(*asked)
+
+    make_extractor = interface.make_extractor
+    octets = [OctetBlock(kiss.encode(data, kiss.Options()), BEGIN_UTC_NS) for data in FRAMES]
+    run(receiver, octets[:1])  # the streams' own extractors
+    monkeypatch.setattr(interface, "make_extractor", counted)
+    records = run(receiver, octets[1:])
+    assert {record.satellite for record in records if isinstance(record, Frame)} == {"testsat"}
+    assert made == len(octets[1:]) * len(first.extract)
 
 
 def test_what_does_not_decode_is_counted_by_reason() -> None:

@@ -76,7 +76,7 @@ _NORMALISED_EVERY = 32  # bits; gains add up to some thousands until then, which
     "void(float32[::1], float32[::1], uint64[::1], int64, float32[:,::1])",
     nogil=True,
     cache=True,
-    fastmath={"nnan", "nsz", "reassoc", "contract"},
+    fastmath={"nsz", "reassoc", "contract"},
 )
 def _advance(  # pragma: no cover
     soft: NDArray[np.float32],

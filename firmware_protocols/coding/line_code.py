@@ -24,7 +24,8 @@ class DifferentialDecoder:
         self._last = joined[-1:].copy()
         magnitudes = np.abs(joined)
         weaker = np.minimum(magnitudes[1:], magnitudes[:-1])
-        decoded: NDArray[np.float32] = np.copysign(weaker, self._sign * joined[1:] * joined[:-1])
+        decoded: NDArray[np.float32] = np.copysign(weaker, joined[1:]) * np.copysign(np.float32(1.0), joined[:-1])
+        decoded *= self._sign
         return decoded
 
     def forget(self) -> None:
