@@ -59,8 +59,12 @@ class Fading:
         return self._text
 
     def only_louder(self, step_db: float, since_utc_ns: UtcNs) -> bool:
-        """Say whether frames have come since a step of noise as strong over it as before: it was the gain."""
-        since = [strength for at, strength in self._strengths if at > since_utc_ns]
+        """Say whether frames have come since a step of noise as strong over it as before: it was the gain.
+
+        The weaker half of those since has no say: a frame into which the step itself fell is among them.
+        """
+        since = sorted(strength for at, strength in self._strengths if at > since_utc_ns)
+        since = since[len(since) // 2 :]
         before = [strength for at, strength in self._strengths if at <= since_utc_ns]
         return bool(since and before) and median(before) - median(since) < GAIN_SHARE * step_db
 

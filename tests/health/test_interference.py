@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from agent.dsp.noise_floor import NoiseMeter, sample_fault
+from agent.health.fading import Fading
 from agent.health.interference import StepDetector
 from agent.health.link import LinkWatch, View
 from agent.records import ChannelNoise, Frame, IqBlock, LinkStatus
@@ -213,6 +214,20 @@ def test_a_gain_that_is_turned_up_and_down_again_is_no_interference_either() -> 
     up = [scene.second(floor=-38.0, snr_db=12.0 + 0.3 * (number % 3)).state for number in range(3)]
     down = [scene.second(floor=-43.9, snr_db=12.0 - 0.3 * (number % 3)).state for number in range(8)]
     assert "interference" not in up + down
+
+
+def test_a_frame_into_which_a_step_of_the_gain_falls_does_not_make_it_interference() -> None:
+    fading = Fading()
+    for second in range(10):
+        fading.observe(second * S, 20.0, None)
+    fading.observe(11 * S, 9.0, None)
+    assert not fading.only_louder(6.0, 10 * S)
+    fading.observe(12 * S, 19.5, None)
+    assert fading.only_louder(6.0, 10 * S)
+    jammed = Fading()
+    for second in range(13):
+        jammed.observe(second * S, 20.0 if second <= 10 else 14.5, None)
+    assert not jammed.only_louder(6.0, 10 * S)
 
 
 def test_ones_own_signal_coming_up_is_no_interference_and_a_carrier_without_frames_is() -> None:
