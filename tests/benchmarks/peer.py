@@ -101,9 +101,3 @@ def run(satellite: str, recording: Path, folder: Path, *, throttle: bool = True,
     octets = out.read_bytes() if out.is_file() else b""
     frames = [found.data for found in kiss.Deframer(kiss.Options(max_octets=65_536)).feed(octets)]
     return PeerRun(frames, used.ru_utime + used.ru_stime)
-
-
-def start_cpu_s(folder: Path, satellite: str = "43880") -> float:
-    """Measure what starting costs: a run on a second of noise."""
-    write_wav(folder / "noise.wav", noise(1.0))
-    return min(run(satellite, folder / "noise.wav", folder, throttle=False).cpu_s for _ in range(3))
