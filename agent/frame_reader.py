@@ -51,7 +51,8 @@ class _Stage:
         self._extractors: dict[tuple[object, object], interface.PacketExtractor] = {}
         self._newest: dict[tuple[object, object], Packet] = {}
         self.refused = Counter[str]()
-        interface.make_extractor(choice.protocol, choice.options)
+        # Made at once, so that wrong options are told before a frame comes.
+        self._first: interface.PacketExtractor | None = interface.make_extractor(choice.protocol, choice.options)
 
     def takes(self, packet: Packet) -> bool:
         """Say whether a packet is for this extractor; others go past it."""
@@ -66,7 +67,8 @@ class _Stage:
             if len(self._extractors) >= MAX_CHANNELS:
                 self.refused["too_many_channels"] += 1
                 return []
-            extractor = self._extractors[channel] = interface.make_extractor(self.protocol, self._options)
+            extractor = self._first or interface.make_extractor(self.protocol, self._options)
+            self._first, self._extractors[channel] = None, extractor
         self._newest[channel] = outer
         return [_inside(outer, inner) for inner in extractor.feed(outer.data)[:MAX_PACKETS_PER_FRAME]]
 
