@@ -18,6 +18,7 @@ from agent.records import Frame
 from agent.sinks.archive import Archive
 from agent.sinks.archived import unpack
 from agent.sinks.segments import Segments
+from agent.sinks.waiting_records import HELD_OCTETS
 from hil_tests.rigs.custody import numbered_frame
 from tests.sinks.listening import until
 
@@ -178,7 +179,7 @@ async def test_what_does_not_fit_the_ring_is_counted_exactly(small_disk: Path) -
         while not archive.degraded:
             await archive.write([numbered_frame(number, 30_000)])
             number += 1
-        for _ in range(2000):
+        for _ in range(3 * HELD_OCTETS // 30_000):
             archive.submit([numbered_frame(number, 30_000)])
             number += 1
         lost = (await archive.stats()).lost
