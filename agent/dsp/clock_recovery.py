@@ -27,33 +27,50 @@ INTERPOLATION_BANK = filters.polyphase_bank(
 )
 
 
+_UNLIKELY = 0.25
+"""What the power of a line counts whose clock error is larger than likely: noise must not pull the clock there."""
+
+
 @lru_cache(maxsize=16)
-def _error_windows(half: int, largest_error: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the clock errors to try, in cycles a hop, and the window turned against each."""
+def _error_windows(half: int, likely_error: float, largest_error: float) -> tuple[NDArray[np.float64], ...]:
+    """Give the clock errors to try, in cycles a hop, what a line there counts, and windows turned against them."""
     shape = 1.0 - (np.arange(-half, half + 1) / (half + 1.0)) ** 2
     widest = 0.4 / (2 * half + 1)  # cycles a hop within which the window loses little
-    reach = largest_error * HOP_SYMBOLS
-    steps = int(np.ceil(max(0.0, reach - widest) / (1.5 * widest)))
-    errors = np.linspace(-reach, reach, 2 * steps + 1) if steps else np.zeros(1)
+    likely = _spread(0.0, likely_error * HOP_SYMBOLS, widest)
+    far = _spread(likely[-1], largest_error * HOP_SYMBOLS, widest)[1:]
+    errors = np.concatenate((-far[::-1], -likely[:0:-1], likely, far))
+    counts = np.where(np.abs(errors) > likely[-1], _UNLIKELY, 1.0)
     turns = np.exp(2j * np.pi * np.outer(errors, np.arange(-half, half + 1)))
     windows = turns * (shape / shape.sum())
-    return errors, np.ascontiguousarray(np.stack((windows.real, windows.imag), axis=1))
+    return errors, counts, np.ascontiguousarray(np.stack((windows.real, windows.imag), axis=1))
+
+
+def _spread(first: float, last: float, widest: float) -> NDArray[np.float64]:
+    """Give errors from one to another, no further apart than a window of that width sees between them."""
+    return np.linspace(first, last, 1 + int(np.ceil(max(0.0, last - first - widest) / (1.5 * widest))))
 
 
 class ClockRecovery:
     """Give symbols and their positions from a stream at four samples a symbol."""
 
     def __init__(
-        self, channels: int, half_window_hops: int, largest_error: float, *, loud_noise: bool = False
+        self,
+        channels: int,
+        half_window_hops: int,
+        likely_error: float,
+        largest_error: float = 0.0,
+        *,
+        loud_noise: bool = False,
     ) -> None:
         """Set the window to ``half_window_hops`` hops of 16 symbols on either side.
 
-        ``largest_error`` is the clock error, as a fraction, up to which the line is searched. ``loud_noise`` says
-        that noise alone is stronger than the signal, as behind a discriminator: what is loud then counts less.
+        ``likely_error`` is the clock error, as a fraction, up to which the line is searched; from there to
+        ``largest_error`` it is taken where it is plain. ``loud_noise`` says that noise alone is stronger than the
+        signal, as behind a discriminator: what is loud then counts less.
         """
         self._loud_noise = loud_noise
         self._half = half_window_hops
-        self._errors, self._windows = _error_windows(half_window_hops, largest_error)
+        self._errors, self._counts, self._windows = _error_windows(half_window_hops, likely_error, largest_error)
         self._reset(channels)
 
     def _reset(self, channels: int) -> None:
@@ -95,7 +112,7 @@ class ClockRecovery:
         if not ready:
             return self._nothing()
         track = np.empty((ready, 2))
-        kernels.clock_track(self._phasors, self._windows, self._errors, self._state, track)
+        kernels.clock_track(self._phasors, self._windows, self._errors, self._counts, self._state, track)
         self._phasors = self._phasors[:, ready:].copy()
         self._track = np.concatenate((self._track, track))
         self.track = track

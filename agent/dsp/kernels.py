@@ -86,7 +86,7 @@ def clock_phasors(samples: NDArray[np.float32], first: int, out: NDArray[np.floa
 
 
 @njit(
-    "void(float64[:,::1], float64[:,:,::1], float64[::1], float64[::1], float64[:,::1])",
+    "void(float64[:,::1], float64[:,:,::1], float64[::1], float64[::1], float64[::1], float64[:,::1])",
     nogil=True,
     cache=True,
     fastmath=_REORDER,
@@ -95,14 +95,15 @@ def clock_track(
     phasors: NDArray[np.float64],
     windows: NDArray[np.float64],
     errors: NDArray[np.float64],
+    counts: NDArray[np.float64],
     state: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
     """Estimate the clock's phase in a window centred on every hop of 16 symbols, and unwrap it.
 
     ``windows[e]`` is (real, imaginary) of the window turned against the clock error ``errors[e]`` (cycles a
-    hop). ``state`` carries (phase, error) from call to call, in cycles. ``out[h]`` is (phase of the symbol
-    centres in cycles, unwrapped; line strength 0 to 1).
+    hop), and ``counts[e]`` what the power of a line there counts. ``state`` carries (phase, error) from call to
+    call, in cycles. ``out[h]`` is (phase of the symbol centres in cycles, unwrapped; line strength 0 to 1).
     """
     width = windows.shape[2]
     for h in range(out.shape[0]):
@@ -119,7 +120,7 @@ def clock_track(
             for w in range(width):
                 re += window_re[w] * line_re[w] - window_im[w] * line_im[w]
                 im += window_im[w] * line_re[w] + window_re[w] * line_im[w]
-            size = re * re + im * im
+            size = (re * re + im * im) * counts[e]
             if size > best:
                 best, best_re, best_im, best_error = size, re, im, errors[e]
         power = 1e-30
@@ -132,7 +133,7 @@ def clock_track(
         state[0] = phase
         state[1] = best_error
         out[h, 0] = phase
-        out[h, 1] = np.sqrt(best) / power * width
+        out[h, 1] = np.hypot(best_re, best_im) / power * width
 
 
 @njit(

@@ -23,9 +23,10 @@ from agent.dsp.symbol_blocks import KNOT, Blocks
 from agent.records import SymbolBlock, Trace
 
 _ROLLOFF = 0.35
-_LARGEST_CLOCK_ERROR = 0.005
-_HYPOTHESES = ((8, 16), (40, 64))
-"""(half window of the clock in hops of 16 symbols, half window of the carrier's phase in symbols)."""
+_LIKELY_CLOCK_ERROR = 0.005
+_LARGEST_CLOCK_ERROR = 0.02
+_HYPOTHESES = ((8, 16, _LARGEST_CLOCK_ERROR), (40, 64, _LIKELY_CLOCK_ERROR))
+"""(half window of the clock in hops of 16 symbols, that of the carrier's phase in symbols, largest clock error)."""
 
 Symbols = NDArray[np.float32]
 
@@ -85,8 +86,10 @@ class Manchester:
 class _Branch:
     """Clock and carrier phase of one hypothesis, and what its symbols may mean."""
 
-    def __init__(self, clock_hops: int, phase_symbols: int, order: int, makers: tuple[BitMaker, ...]) -> None:
-        self.clock = ClockRecovery(2, clock_hops, _LARGEST_CLOCK_ERROR)
+    def __init__(
+        self, clock_hops: int, phase_symbols: int, clock_error: float, order: int, makers: tuple[BitMaker, ...]
+    ) -> None:
+        self.clock = ClockRecovery(2, clock_hops, _LIKELY_CLOCK_ERROR, clock_error)
         self.phase = PhaseTracker(phase_symbols, order)
         self.makers = makers
         self.symbols: Planar = np.empty((2, 0), dtype=np.float32)

@@ -133,6 +133,12 @@ def test_clock_errors_are_followed(ppm: float) -> None:
     assert frames(demodulate("fsk", 9600.0, air.noisy_iq(sent, QUIET_DB, rng()))) == set(sent.frames)
 
 
+@pytest.mark.parametrize("error", [-0.018, 0.018])
+def test_strong_bpsk_is_heard_with_its_clock_two_percent_off(error: float, bpsk: air.Transmission) -> None:
+    blocks = demodulate("bpsk", bpsk.bit_rate_hz * (1.0 + error), air.noisy_iq(bpsk, QUIET_DB, rng()))
+    assert frames(blocks) == set(bpsk.frames)
+
+
 @pytest.mark.parametrize("offset_hz", [-600.0, 0.0, 475.0])
 def test_bpsk_carrier_is_found_in_iq_and_reported(bpsk: air.Transmission, offset_hz: float) -> None:
     blocks = demodulate("bpsk", 1200.0, air.shifted(air.noisy_iq(bpsk, QUIET_DB, rng()), offset_hz))
