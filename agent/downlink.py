@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from agent import definitions, dsp
 from agent.frame_reader import FrameReader, Transmitter, make_frame
@@ -32,6 +32,8 @@ NS_PER_S = 1_000_000_000
 REMEMBERED_BLOCKS = 4096
 REMEMBERED_FRAMES = 256
 SHOWN_SYMBOLS = 1024
+SAME_START = 0.01
+"""How far apart, as a part of a frame's length, two hypotheses may place its beginning."""
 
 
 @dataclass(slots=True)
@@ -77,6 +79,9 @@ class _Stream:
             total += float(block.noise[first:last].sum()) * each_ns
             known += (last - first) * each_ns
         return total / known if known > 0.5 * span_ns else None
+
+
+_Found: TypeAlias = "tuple[UtcNs, int, LinkFrame, SymbolBlock, _Stream]"
 
 
 def _without_symbols(block: SymbolBlock) -> SymbolBlock:
@@ -128,7 +133,7 @@ class Downlink:
         )
         self._doppler: deque[tuple[UtcNs, float]] = deque(maxlen=REMEMBERED_BLOCKS)
         self._streams: dict[int, _Stream] = {}
-        self._recent: deque[tuple[UtcNs, UtcNs, bytes]] = deque(maxlen=REMEMBERED_FRAMES)
+        self._recent: deque[tuple[UtcNs, int, LinkFrame, int]] = deque(maxlen=REMEMBERED_FRAMES)
         self.last_symbols: NDArray[np.float32] | None = None
         """Soft symbols about the end of the newest frame, to look at; taken away by whoever shows them."""
 
@@ -215,7 +220,7 @@ class Downlink:
         return deframer
 
     def _records(self, found: list[tuple[_Stream, LinkFrame]]) -> list[Record]:
-        timed = []
+        timed: list[_Found] = []
         for stream, link_frame in found:
             stream.frames += 1
             block, inside = stream.at(link_frame.offset)
@@ -223,11 +228,11 @@ class Downlink:
             span_ns = round(link_frame.span / block.baudrate_bd * NS_PER_S)
             middle, _ = stream.at(link_frame.offset + link_frame.span // 2)
             timed.append((start_utc_ns, span_ns, link_frame, middle, stream))
-        # Earliest first; of two finds of one frame the one with fewer repairs is kept.
-        timed.sort(key=lambda item: (item[0] // (NS_PER_S // 20), item[2].corrected))
+        # Earliest first; of two finds of one frame the one with fewer repairs is kept, then the one less noisy.
+        timed.sort(key=lambda item: (item[0] // (NS_PER_S // 20), item[2].corrected, self._doubt(item)))
         records: list[Record] = []
         for start_utc_ns, span_ns, link_frame, middle, stream in timed:
-            known = self._is_duplicate(start_utc_ns, span_ns, link_frame.data)
+            known = self._is_duplicate(start_utc_ns, span_ns, link_frame, stream.number)
             if self._watcher is not None:
                 self._watcher.found(stream.number, link_frame, start_utc_ns, span_ns, kept=not known)
             if known:
@@ -248,12 +253,29 @@ class Downlink:
                 self.last_symbols = stream.newest.soft[-SHOWN_SYMBOLS:]
         return records
 
-    def _is_duplicate(self, start_utc_ns: UtcNs, span_ns: int, data: bytes) -> bool:
-        """Say whether another hypothesis gave these octets at this time; two sendings are a span apart."""
-        for other_start, other_span, other_data in self._recent:
-            if other_data == data and abs(other_start - start_utc_ns) < max(other_span, span_ns) // 2:
+    @staticmethod
+    def _doubt(found: _Found) -> float:
+        start_utc_ns, span_ns, link_frame, _, stream = found
+        if link_frame.check != "none":
+            return 0.0
+        noise = stream.noise(start_utc_ns, span_ns)
+        return math.inf if noise is None else noise
+
+    def _is_duplicate(self, start_utc_ns: UtcNs, span_ns: int, frame: LinkFrame, stream: int) -> bool:
+        """Say whether another hypothesis gave this frame; two sendings are a span apart.
+
+        The same octets are the same frame; where no check tells which octets are right, so is what begins with
+        the same symbol and is as long.
+        """
+        near_ns = span_ns * SAME_START
+        for other_start, other_span, other, other_stream in self._recent:
+            apart_ns = abs(other_start - start_utc_ns)
+            if other.data == frame.data and apart_ns < max(other_span, span_ns) // 2:
                 return True
-        self._recent.append((start_utc_ns, span_ns, data))
+            unchecked = frame.check == other.check == "none" and stream != other_stream
+            if unchecked and len(other.data) == len(frame.data) and apart_ns < near_ns:
+                return True
+        self._recent.append((start_utc_ns, span_ns, frame, stream))
         return False
 
 

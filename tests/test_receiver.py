@@ -15,7 +15,7 @@ from agent import definitions
 from agent.frame_reader import Transmitter
 from agent.receiver import Receiver
 from agent.records import AudioBlock, Frame, IqBlock, OctetBlock, PacketRecord, ParameterReport, Record
-from firmware_protocols import ccsds_aos, interface, kiss, space_packet
+from firmware_protocols import ccsds_aos, interface, kiss, lilacsat1, space_packet
 from tests import signals
 from tests.benchmarks import waveforms
 
@@ -100,6 +100,31 @@ def test_a_frame_tells_its_own_es_over_n0_and_not_that_of_the_silence_about_it(
 def test_equal_frames_sent_twice_are_two_frames() -> None:
     records = run(Receiver("test", [signals.TRANSMITTER]), cut_audio(signals.audio([FRAMES[0]] * 2), []))
     assert data_of(records) == [FRAMES[0]] * 2
+
+
+def test_a_frame_without_a_check_that_two_hypotheses_read_differently_is_one_frame() -> None:
+    rng = np.random.default_rng(5)
+    options = lilacsat1.Options()
+    bits = np.concatenate([lilacsat1.encode(bytes([number] * 81), options) for number in range(3)])
+    burst = waveforms.bpsk(bits, 9600.0)
+    torn = burst[: int(len(burst) * 0.88)]  # the last frame runs out into noise
+    sent = waveforms.Transmission(waveforms.with_gaps([torn], 0.3), (), 1.0, 9600.0)
+    samples = waveforms.noisy_iq(sent, 14.0, rng).astype(np.complex64)
+    downlink = definitions.Downlink(
+        name="voice",
+        frequency_hz=437e6,
+        modulation="bpsk",
+        baudrate_bd=9600.0,
+        framing=definitions.ProtocolChoice(protocol="lilacsat1"),
+    )
+    receiver = Receiver("test", [Transmitter(None, None, downlink)])
+    frames = [
+        record
+        for record in run(receiver, [IqBlock(samples, float(waveforms.RATE_HZ), 437e6, BEGIN_UTC_NS)])
+        if isinstance(record, Frame)
+    ]
+    begins = [frame.link_frame.data[:40] for frame in frames]
+    assert begins == [bytes([number] * 40) for number in range(3)]
 
 
 def test_a_downlink_is_cut_out_of_wideband_iq() -> None:
