@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from agent.errors import AgentError, ConfigError, DecodeError
 
 if TYPE_CHECKING:
+    from agent.config import StationConfig
     from agent.definitions import Downlink, Satellite, SatelliteExample
     from agent.records import ParameterReport
+    from agent.sinks.broker_connection import Credentials
 
 SUMMARY = "validate station, satellite, scenario and rig files"
 DESCRIPTION = """\
@@ -99,8 +101,27 @@ def check_station_file(path: Path) -> str:
     for slug, satellite in config.satellites.items():
         for where, problem in satellite_problems(satellite):
             raise ConfigError(problem.what, where=f"satellite {slug}: {where}", mend=problem.mend)
+    for index, broker in enumerate(config.file.brokers):
+        if broker.password_file is not None or broker.tls is not None:
+            credentials_of(config, index)
     sources = len(config.file.sources)
     return f"station {config.file.station.name}, {len(config.satellites)} satellites, {sources} sources"
+
+
+def credentials_of(config: StationConfig, index: int) -> Credentials:
+    """Read the password and the certificates that a broker's table names; raises ``ConfigError`` with the place.
+
+    An agent starts without them, and connects when they are there.
+    """
+    from agent.sinks.broker_connection import read_credentials
+
+    broker = config.file.brokers[index]
+    try:
+        return read_credentials(broker)
+    except ConfigError as exc:
+        table = "password_file" if exc.where == broker.password_file else "tls"
+        place = config.place(f"broker[{index}].{table}")
+        raise ConfigError(f"{exc.where}: {exc.what}", where=place, mend=exc.mend) from exc
 
 
 def check_scenario_file(path: Path) -> str:

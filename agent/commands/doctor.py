@@ -16,8 +16,10 @@ from typing import Literal, NamedTuple
 
 SUMMARY = "say what is wrong with this machine or station, and how to mend it"
 DESCRIPTION = """\
-Look at clock, processor, permissions, devices, broker, disk and kernel cache, and at a station file when one is
-named, and print one line each: good, worth knowing, or wrong with its mend.
+Look at clock, processor, permissions, devices, broker, disk and kernel cache, and print one line each: good, worth
+knowing, or wrong with its mend. With a station file, look at all that it names too: connect to each broker, open
+each source (unless an agent is at work with them), look at the archive's room and the elements' age. Nothing is
+published and nothing is written. Exit code 1 when something is wrong.
 
 --compile fills the cache of compiled kernels (done at set-up), so that starting never waits for a compiler.
 """
@@ -82,7 +84,9 @@ def findings(config: str | None) -> Iterator[Finding]:
     yield broker()
     yield disk(Path("."))
     if config is not None:
-        yield station(config)
+        from agent.commands import station_doctor
+
+        yield from station_doctor.findings(config)
 
 
 def processor() -> Finding:
@@ -157,16 +161,3 @@ def disk(path: Path) -> Finding:
     if free_mb is None:
         return Finding("note", "disk: unknown")
     return Finding("good" if free_mb >= ENOUGH_DISK_MB else "wrong", f"disk: {free_mb:.0f} MiB free here")
-
-
-def station(config: str) -> Finding:
-    """A station file that does not validate."""
-    from agent.config import load_station_config
-    from agent.errors import ConfigError
-    from agent.runtime import check_station
-
-    try:
-        check_station(load_station_config(config))
-    except ConfigError as exc:
-        return Finding("wrong", str(exc))
-    return Finding("good", f"{config} is valid")

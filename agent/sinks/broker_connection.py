@@ -69,7 +69,9 @@ def read_credentials(broker: Broker) -> Credentials:
     )
 
 
-def make_client(broker: Broker, credentials: Credentials, *, client_id: str, will: aiomqtt.Will) -> aiomqtt.Client:
+def make_client(
+    broker: Broker, credentials: Credentials, *, client_id: str, will: aiomqtt.Will | None
+) -> aiomqtt.Client:
     """Make a client that is not yet connected."""
     window = broker.in_flight + STATE_WINDOW
     client = aiomqtt.Client(
