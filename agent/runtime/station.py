@@ -403,6 +403,7 @@ class Agent:
         while True:
             # The archive's thread has to answer for this.
             self.promises.promise("station status", STATION_EVERY_S + HANG_S)
+            host.give_memory_back()
             self.condition.archive = await self._archive.stats()
             with suppress(SinkUnavailable):
                 self.condition.outbox = max([await item.backlog() for item in self.announcer.publishers], default=0)

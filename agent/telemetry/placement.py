@@ -109,15 +109,15 @@ class _Placer:
                 if parameter.type == "group":
                     self.place(parameter.parameters, f"{name}{suffix}_", f"{here}.parameter")
                 else:
-                    self.field(f"{name}{suffix}", parameter, here)
+                    self.field(f"{name}{suffix}", parameter, here, prefix)
 
-    def field(self, name: str, parameter: Parameter, where: str) -> None:
-        """Place one field at the cursor."""
+    def field(self, name: str, parameter: Parameter, where: str, prefix: str = "") -> None:
+        """Place one field at the cursor; ``prefix`` is that of the group it stands in."""
         kind = parse_type(parameter, where)
         if isinstance(parameter.octets, str):
-            self._check_reference(parameter.octets, f"{where}.octets")
+            length = self._reference(parameter.octets, prefix, f"{where}.octets")
             self.close(where)
-            self.items.append(Stretch(Field(name, parameter, kind, 0, where), parameter.octets))
+            self.items.append(Stretch(Field(name, parameter, kind, 0, where), length))
             self.varied = True
         else:
             if self.bit % 8 and not kind.in_bits:
@@ -169,11 +169,13 @@ class _Placer:
         if self.depth >= MAX_DEPTH:
             raise ConfigError(f"groups nested deeper than {MAX_DEPTH}", where=where)
         name = f"{prefix}{parameter.name}"
-        for tested in parameter.when:
-            self._check_reference(tested, f"{where}.when", rest=False)
+        when = {
+            self._reference(tested, prefix, f"{where}.when", rest=False): test
+            for tested, test in parameter.when.items()
+        }
         count = parameter.count if isinstance(parameter.count, str) else None
         if count is not None:
-            self._check_reference(count, f"{where}.count")
+            count = self._reference(count, prefix, f"{where}.count")
         self.close(where)
         self.varied = True
         inner = _Placer(self.outer | set(self.readable), self.depth + 1)
@@ -191,7 +193,7 @@ class _Placer:
         inner.close(where, at_end=True)
         if count == REST and not any(isinstance(item, Segment) for item in inner.items):
             raise ConfigError("what fills the rest must have at least one octet of its own", where=f"{where}.count")
-        self.items.append(Group(name, tuple(inner.items), count, parameter.when, where))
+        self.items.append(Group(name, tuple(inner.items), count, when, where))
 
     def _place_one(self, parameter: Parameter, prefix: str, where: str) -> None:
         """Place one parameter whose own place in the file is ``where``."""
@@ -200,11 +202,16 @@ class _Placer:
             if parameter.type == "group":
                 self.place(parameter.parameters, f"{name}_", f"{where}.parameter")
             else:
-                self.field(name, parameter, where)
+                self.field(name, parameter, where, prefix)
 
-    def _check_reference(self, name: str, where: str, *, rest: bool = True) -> None:
-        if not (rest and name == REST) and name not in self.readable and name not in self.outer:
-            raise ConfigError(f"{name!r} is no earlier parameter", where=where, mend="or `rest`" if rest else "")
+    def _reference(self, name: str, prefix: str, where: str, *, rest: bool = True) -> str:
+        """Return the whole name of an earlier parameter: one beside it in its group, or one around that."""
+        if rest and name == REST:
+            return name
+        for known in (f"{prefix}{name}", name):
+            if known in self.readable or known in self.outer:
+                return known
+        raise ConfigError(f"{name!r} is no earlier parameter", where=where, mend="or `rest`" if rest else "")
 
     def _declare(self, name: str, where: str) -> None:
         self._take(name, where)

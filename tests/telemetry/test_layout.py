@@ -45,6 +45,27 @@ def test_integers_of_every_width_and_order_are_read() -> None:
     assert values(compiled, data) == {"a": 255, "b": -2, "c": 0x010203, "d": -2, "e": 1, "f": 258, "g": -3}
 
 
+def test_in_a_group_of_fixed_count_conditions_and_lengths_speak_of_what_stands_beside_them() -> None:
+    compiled = layout(
+        {"name": "n", "type": "u8"},
+        {"name": "item", "type": "group", "count": 2, "parameter": [
+            {"name": "kind", "type": "u8"},
+            {"name": "value", "type": "u16", "when": {"kind": {"min": 1}}},
+            {"name": "nothing", "type": "bytes", "octets": 2, "when": {"kind": 0, "n": 7}},
+            {"name": "length", "type": "u8"},
+            {"name": "text", "type": "bytes", "octets": "length"},
+        ]},
+    )  # fmt: skip
+    data = bytes.fromhex("07 00 ffff 01 aa 03 0102 00")
+    read = values(compiled, data)
+    assert read == {
+        "n": 7,
+        "item_0_kind": 0, "item_0_nothing": b"\xff\xff", "item_0_length": 1, "item_0_text": b"\xaa",
+        "item_1_kind": 3, "item_1_value": 0x0102, "item_1_length": 0, "item_1_text": b"",
+    }  # fmt: skip
+    assert compiled.build(read) == data
+
+
 def test_bits_count_from_the_most_significant_and_little_endian_ones_from_the_least() -> None:
     compiled = layout(
         {"name": "a", "type": "bits", "width": 3},
